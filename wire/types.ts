@@ -93,20 +93,24 @@ export const base64 = (
   flavour: Base64Flavour,
   size: { min?: number; max?: number; oneOf?: readonly number[] } = {},
 ) =>
-  z.codec(z.string(), z.custom<Uint8Array>((value) => value instanceof Uint8Array), {
-    decode: (text, context) => {
-      const bytes = decodeBase64(text)
-      const wrong =
-        bytes === undefined ||
-        bytes.length < (size.min ?? 0) ||
-        bytes.length > (size.max ?? Number.MAX_SAFE_INTEGER) ||
-        (size.oneOf !== undefined && !size.oneOf.includes(bytes.length))
-      if (!wrong) return bytes
-      context.issues.push({ code: 'custom', message: 'must be base64 of the right size', input: text })
-      return z.NEVER
+  z.codec(
+    z.string(),
+    z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+    {
+      decode: (text, context) => {
+        const bytes = decodeBase64(text)
+        const wrong =
+          bytes === undefined ||
+          bytes.length < (size.min ?? 0) ||
+          bytes.length > (size.max ?? Number.MAX_SAFE_INTEGER) ||
+          (size.oneOf !== undefined && !size.oneOf.includes(bytes.length))
+        if (!wrong) return bytes
+        context.issues.push({ code: 'custom', message: 'must be base64 of the right size', input: text })
+        return z.NEVER
+      },
+      encode: (bytes) => encodeBase64(bytes, flavour),
     },
-    encode: (bytes) => encodeBase64(bytes, flavour),
-  })
+  )
 
 const parsed = <T extends string>(what: string, parse: (text: string) => T | undefined) =>
   z.codec(z.string(), z.custom<T>(), {

@@ -1,0 +1,85 @@
+// Registration: a proven number becomes an account with its primary device (docs/protocol/registration.md).
+import { z } from 'zod'
+import { json, nothing, route } from '../route.ts'
+import { aci, barePni, base64, capabilities, registrationId } from '../types.ts'
+import { EcSignedPreKey, ecPublicKey, KemSignedPreKey } from './keys.ts'
+
+/** The access key as base64, or as a JSON array of bytes, which is how libsignal sends it at registration. */
+const accessKeyBytes = z.codec(
+  z.union([z.string(), z.array(z.int().min(0).max(255)).max(16)]),
+  z.custom<Uint8Array>(),
+  {
+    decode: (value, context) => {
+      const bytes =
+        typeof value === 'string' ? base64('padded').safeDecode(value).data : Uint8Array.from(value)
+      if (bytes !== undefined && (bytes.length === 0 || bytes.length === 16)) return bytes
+      context.issues.push({ code: 'custom', message: 'must be 16 bytes', input: value })
+      return z.NEVER
+    },
+    encode: (bytes) => Buffer.from(bytes).toString('base64'),
+  },
+)
+
+export const AccountAttributes = z.object({
+  fetchesMessages: z.boolean().nullish(),
+  registrationId: registrationId,
+  pniRegistrationId: registrationId.nullish(),
+  name: base64('unpadded', { max: 225 }).nullish(),
+  capabilities: capabilities.nullish(),
+  registrationLock: z
+    .string()
+    .refine((lock) => lock.length === 0 || lock.length === 64, 'must have 64 characters')
+    .nullish(),
+  unidentifiedAccessKey: accessKeyBytes.nullish(),
+  unrestrictedUnidentifiedAccess: z.boolean().nullish(),
+  discoverableByPhoneNumber: z.boolean().nullish(),
+  recoveryPassword: base64('unpadded', { oneOf: [0, 32] }).nullish(),
+})
+export type AccountAttributes = z.output<typeof AccountAttributes>
+
+export const Registration = z.object({
+  sessionId: z.string().max(256).nullish(),
+  recoveryPassword: base64('unpadded', { max: 32 }).nullish(),
+  accountAttributes: AccountAttributes,
+  skipDeviceTransfer: z.boolean().nullish(),
+  aciIdentityKey: ecPublicKey,
+  pniIdentityKey: ecPublicKey.nullish(),
+  aciSignedPreKey: EcSignedPreKey,
+  pniSignedPreKey: EcSignedPreKey.nullish(),
+  aciPqLastResortPreKey: KemSignedPreKey,
+  pniPqLastResortPreKey: KemSignedPreKey.nullish(),
+  apnToken: z.object({ apnRegistrationId: z.string().min(1).max(4096) }).nullish(),
+  gcmToken: z.object({ gcmRegistrationId: z.string().min(1).max(4096) }).nullish(),
+})
+export type Registration = z.output<typeof Registration>
+
+/** What the server knows an account by. */
+export const AccountIdentity = z.object({
+  uuid: aci,
+  number: z.string().nullable(),
+  pni: barePni,
+  usernameHash: base64('url').nullable(),
+  usernameLinkHandle: z.string().nullable(),
+  storageCapable: z.boolean(),
+  entitlements: z.object({ badges: z.array(z.never()), backup: z.null() }),
+})
+
+export const registrationRoutes = {
+  register: route({
+    method: 'POST',
+    path: '/v1/registration',
+    auth: 'basic',
+    summary: 'Makes or takes over the account of a proven number',
+    limiters: ['registration', 'pin'],
+    headers: { 'x-signal-agent': z.string().max(16).optional() },
+    body: json(Registration),
+    replies: {
+      200: json(AccountIdentity.extend({ reregistration: z.boolean() })),
+      401: nothing,
+      403: nothing,
+      409: nothing,
+      423: json(z.object({ timeRemaining: z.int() })),
+      499: nothing,
+    },
+  }),
+}

@@ -1,0 +1,182 @@
+// The contract kernel: a route is data, and handlers, clients and documents derive their types from it.
+import type { z } from 'zod'
+import type { DeviceAddress } from './types.ts'
+
+/**
+ * Who may call.
+ * `device`: Basic credentials of a device, or the identity of an authenticated socket.
+ * `device-or-unidentified`: a device, or an access key or group send token in a header.
+ * `anonymous`: credentials are forbidden. `none`: credentials are not looked at. `basic`: they are parameters of the call.
+ */
+export type Auth = 'device' | 'device-or-unidentified' | 'anonymous' | 'none' | 'basic'
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'HEAD'
+
+/** How a body travels: bytes on the wire, a value in the code. */
+export type Body<T> = {
+  readonly contentType: string | undefined
+  /** The schema behind it, for documents; absent for raw bytes and for no body. */
+  readonly schema?: z.ZodType
+  /** Throws `Malformed` if the bytes are not such a body. */
+  decode(bytes: Uint8Array): T
+  encode(value: T): Uint8Array
+}
+
+/** The bytes break the contract. `issues` names the fields, never their contents. */
+export class Malformed extends Error {
+  readonly issues: readonly string[]
+  constructor(issues: readonly string[]) {
+    super('malformed')
+    this.issues = issues
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes))
+  } catch {
+    throw new Malformed(['body: must be JSON'])
+  }
+}
+
+const issueText = (issue: z.core.$ZodIssue) => `${issue.path.join('.') || 'body'}: ${issue.message}`
+
+/** Decodes with a schema; throws `Malformed` where it does not fit. */
+export function decodeWith<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeDecode(value as never)
+  if (result.success) return result.data
+  throw new Malformed(result.error.issues.slice(0, 8).map(issueText))
+}
+
+/** A JSON body. `fast` may replace the schema's own decoding on a hot route; it must give the same verdicts. */
+export function json<S extends z.ZodType>(
+  schema: S,
+  fast?: (value: unknown) => z.output<S> | undefined,
+): Body<z.output<S>> {
+  return {
+    contentType: 'application/json',
+    schema,
+    decode(bytes) {
+      const value = parseJson(bytes)
+      return fast?.(value) ?? decodeWith(schema, value)
+    },
+    encode: (value) => Buffer.from(JSON.stringify(schema.encode(value as never))),
+  }
+}
+
+/** Raw bytes under the given content type. */
+export const octets = (contentType = 'application/octet-stream'): Body<Uint8Array> => ({
+  contentType,
+  decode: (bytes) => bytes,
+  encode: (bytes) => bytes,
+})
+
+/** No body: whatever arrives is not looked at. */
+export const nothing: Body<undefined> = {
+  contentType: undefined,
+  decode: () => undefined,
+  encode: () => EMPTY,
+}
+
+type Fields = Readonly<Record<string, z.ZodType>>
+type Values<F extends Fields> = { readonly [K in keyof F]: z.output<F[K]> }
+
+// biome-ignore lint/suspicious/noExplicitAny: a route of any body
+type AnyBody = Body<any>
+
+export type Route = {
+  readonly method: Method
+  readonly path: string
+  readonly auth: Auth
+  /** One line for the documents. */
+  readonly summary: string
+  /** The limiters that a call may meet (the rules take from them); such a route may answer 429. */
+  readonly limiters: readonly string[]
+  readonly params: Fields
+  readonly query: Fields
+  readonly headers: Fields
+  readonly body: AnyBody
+  readonly replies: Readonly<Record<number, AnyBody>>
+}
+
+type Declared = Pick<Route, 'method' | 'path' | 'auth' | 'summary' | 'replies'> & Partial<Route>
+type Complete<R extends Declared> = {
+  readonly method: R['method']
+  readonly path: R['path']
+  readonly auth: R['auth']
+  readonly summary: string
+  readonly limiters: readonly string[]
+  readonly params: R['params'] extends Fields ? R['params'] : Record<never, never>
+  readonly query: R['query'] extends Fields ? R['query'] : Record<never, never>
+  readonly headers: R['headers'] extends Fields ? R['headers'] : Record<never, never>
+  readonly body: R['body'] extends AnyBody ? R['body'] : Body<undefined>
+  readonly replies: R['replies']
+}
+
+/** Declares a route; what is left out is empty. */
+export function route<const R extends Declared>(declared: R): Complete<R> {
+  const complete = { limiters: [], params: {}, query: {}, headers: {}, body: nothing, ...declared }
+  return complete as unknown as Complete<R>
+}
+
+export type Credentials = { readonly username: string; readonly password: string }
+
+/** How a caller of a `device-or-unidentified` route proves that it may ask. */
+export type Access =
+  | { readonly kind: 'device'; readonly device: DeviceAddress }
+  | { readonly kind: 'access-key'; readonly key: Uint8Array }
+  | { readonly kind: 'group-send-token'; readonly token: Uint8Array }
+  | { readonly kind: 'none' }
+
+type Caller = {
+  device: DeviceAddress
+  'device-or-unidentified': Access
+  anonymous: undefined
+  none: undefined
+  basic: Credentials
+}
+
+type BodyValue<B> = B extends Body<infer T> ? T : never
+
+/** What a handler gets: every value decoded, the caller established. */
+export type CallOf<R extends Route> = {
+  readonly params: Values<R['params']>
+  readonly query: Values<R['query']>
+  readonly headers: Values<R['headers']>
+  readonly body: BodyValue<R['body']>
+  readonly caller: Caller[R['auth']]
+  /** The client's address as a limiter key (IPv6 cut to its /64). */
+  readonly remoteAddress: string
+  readonly userAgent: string | undefined
+  readonly acceptLanguage: string | undefined
+}
+
+type ReplyFor<Status, B> = [BodyValue<B>] extends [undefined]
+  ? { readonly status: Status; readonly headers?: Readonly<Record<string, string>> }
+  : {
+      readonly status: Status
+      readonly body: BodyValue<B>
+      readonly headers?: Readonly<Record<string, string>>
+    }
+
+/** One of the declared replies; another status does not compile. */
+export type ReplyOf<R extends Route> = {
+  [S in keyof R['replies']]: ReplyFor<S extends `${infer N extends number}` ? N : S, R['replies'][S]>
+}[keyof R['replies']]
+
+export type Handler<R extends Route> = (call: CallOf<R>) => Promise<ReplyOf<R>>
+export type Routes = Readonly<Record<string, Route>>
+/** A handler for every operation of a capability; a forgotten one does not compile. */
+export type Handlers<R extends Routes> = { readonly [K in keyof R]: Handler<R[K]> }
+
+export type Bound = { readonly name: string; readonly route: Route; readonly handle: Handler<Route> }
+
+/** Binds a capability's handlers to its routes. */
+export const implement = <const R extends Routes>(routes: R, handlers: Handlers<R>): Bound[] =>
+  Object.entries(routes).map(([name, declared]) => ({
+    name,
+    route: declared,
+    handle: handlers[name] as unknown as Handler<Route>,
+  }))
