@@ -1,0 +1,141 @@
+// Where the buckets are kept: in this process here, elsewhere behind the same interface.
+import type { Clock } from './clock.ts'
+import type { LimiterName } from './limiters.ts'
+
+/** A limiter as a store needs it. */
+export type LimitRule = {
+  readonly name: LimiterName
+  readonly bucket: number
+  readonly msPerPermit: number
+}
+
+/** Buckets by rule and key; a bucket that was never seen is full. A method that throws or rejects means "store down". */
+export interface LimitStore {
+  /** Takes all permits or none. Answers 0 when they were taken, else the milliseconds until they can be. */
+  take(rule: LimitRule, key: string, permits: number): number | Promise<number>
+  /** Answers as `take` would and takes nothing. */
+  check(rule: LimitRule, key: string, permits: number): number | Promise<number>
+  restore(rule: LimitRule, key: string, permits: number): void | Promise<void>
+  clear(rule: LimitRule, key: string): void | Promise<void>
+}
+
+/** `permits` were left at `atMs`. */
+type Bucket = { permits: number; atMs: number }
+type Table = { readonly rule: LimitRule; readonly buckets: Map<string, Bucket> }
+
+const SWEEP_EVERY_MS = 10_000
+const SWEEP_VISITS = 5000
+/** Two visits for each new bucket: a lap over n buckets ends before n/2 more have come. */
+const VISITS_PER_NEW = 2
+
+/**
+ * Buckets in this process. A bucket that has refilled is forgotten, soon after, at constant cost per call; beyond
+ * `maxBuckets` a new one pushes out an old one.
+ */
+export class MemoryLimitStore implements LimitStore {
+  readonly #clock: Clock
+  readonly #maxBuckets: number
+  readonly #tables = new Map<LimiterName, Table>()
+  readonly #sweep = this.#walk()
+  #size = 0
+  #wallMs: number
+  /** The sum of the wall clock's forward steps: a clock that jumps back neither grants nor delays. */
+  #steadyMs = 0
+
+  constructor(clock: Clock, maxBuckets = 1_000_000) {
+    this.#clock = clock
+    this.#maxBuckets = maxBuckets
+    this.#wallMs = clock.nowMs()
+    clock.every(SWEEP_EVERY_MS, () => this.#visit(Math.min(SWEEP_VISITS, this.#size)))
+  }
+
+  /** How many buckets are held. */
+  get size(): number {
+    return this.#size
+  }
+
+  take(rule: LimitRule, key: string, permits: number): number {
+    const nowMs = this.#nowMs()
+    const bucket = this.#table(rule).buckets.get(key)
+    if (bucket === undefined) return this.#open(rule, key, permits, nowMs)
+    const left = available(rule, bucket, nowMs)
+    if (left < permits) return waitMs(rule, bucket, permits, nowMs)
+    bucket.permits = left - permits
+    bucket.atMs = nowMs
+    return 0
+  }
+
+  check(rule: LimitRule, key: string, permits: number): number {
+    const nowMs = this.#nowMs()
+    const bucket = this.#table(rule).buckets.get(key)
+    if (bucket === undefined) return Math.max(0, permits - rule.bucket) * rule.msPerPermit
+    return available(rule, bucket, nowMs) < permits ? waitMs(rule, bucket, permits, nowMs) : 0
+  }
+
+  restore(rule: LimitRule, key: string, permits: number): void {
+    const bucket = this.#table(rule).buckets.get(key)
+    if (bucket !== undefined) bucket.permits = Math.min(rule.bucket, bucket.permits + permits)
+  }
+
+  clear(rule: LimitRule, key: string): void {
+    if (this.#table(rule).buckets.delete(key)) this.#size--
+  }
+
+  #open(rule: LimitRule, key: string, permits: number, nowMs: number): number {
+    if (permits > rule.bucket) return (permits - rule.bucket) * rule.msPerPermit
+    if (permits === 0) return 0
+    this.#visit(VISITS_PER_NEW)
+    while (this.#size >= this.#maxBuckets) this.#visit(1, true)
+    this.#table(rule).buckets.set(key, { permits: rule.bucket - permits, atMs: nowMs })
+    this.#size++
+    return 0
+  }
+
+  #nowMs(): number {
+    const wallMs = this.#clock.nowMs()
+    if (wallMs > this.#wallMs) this.#steadyMs += wallMs - this.#wallMs
+    this.#wallMs = wallMs
+    return this.#steadyMs
+  }
+
+  #table(rule: LimitRule): Table {
+    const found = this.#tables.get(rule.name)
+    if (found !== undefined) return found
+    const table = { rule, buckets: new Map() }
+    this.#tables.set(rule.name, table)
+    return table
+  }
+
+  #visit(count: number, evenIfNotFull = false): void {
+    const nowMs = this.#nowMs()
+    for (let i = 0; i < count; i++) this.#visitNext(nowMs, evenIfNotFull)
+  }
+
+  #visitNext(nowMs: number, evenIfNotFull: boolean): void {
+    const place = this.#sweep.next().value
+    if (place === undefined) return
+    const [{ rule, buckets }, key, bucket] = place
+    if (!evenIfNotFull && available(rule, bucket, nowMs) < rule.bucket) return
+    buckets.delete(key)
+    this.#size--
+  }
+
+  /** Every bucket, round and round; undefined between two rounds. Map iterators see what comes and goes. */
+  *#walk(): Generator<[Table, string, Bucket] | undefined, never> {
+    for (;;) {
+      for (const table of this.#tables.values()) {
+        for (const [key, bucket] of table.buckets) yield [table, key, bucket]
+      }
+      yield undefined
+    }
+  }
+}
+
+/** Whole permits, as Signal counts them: min(size, floor(stored + elapsed · rate)). */
+function available(rule: LimitRule, bucket: Bucket, nowMs: number): number {
+  return Math.min(rule.bucket, Math.floor(bucket.permits + (nowMs - bucket.atMs) / rule.msPerPermit))
+}
+
+function waitMs(rule: LimitRule, bucket: Bucket, permits: number, nowMs: number): number {
+  return Math.max(1, (permits - bucket.permits) * rule.msPerPermit - (nowMs - bucket.atMs))
+}
