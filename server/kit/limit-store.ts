@@ -19,9 +19,15 @@ export interface LimitStore {
   clear(rule: LimitRule, key: string): void | Promise<void>
 }
 
-/** `permits` were left at `atMs`. */
-type Bucket = { permits: number; atMs: number }
-type Table = { readonly rule: LimitRule; readonly buckets: Map<string, Bucket> }
+/** `permits` were left at `atMs`. All buckets form one ring, through `next`, which the sweep goes round. */
+type Bucket = {
+  permits: number
+  atMs: number
+  readonly rule: LimitRule
+  readonly key: string
+  next: Bucket | undefined
+}
+type Buckets = Map<string, Bucket>
 
 const SWEEP_EVERY_MS = 10_000
 const SWEEP_VISITS = 5000
@@ -35,8 +41,9 @@ const VISITS_PER_NEW = 2
 export class MemoryLimitStore implements LimitStore {
   readonly #clock: Clock
   readonly #maxBuckets: number
-  readonly #tables = new Map<LimiterName, Table>()
-  readonly #sweep = this.#walk()
+  readonly #tables = new Map<LimiterName, Buckets>()
+  /** The sweep stands here and visits the next one. */
+  #cursor: Bucket | undefined
   #size = 0
   #wallMs: number
   /** The sum of the wall clock's forward steps: a clock that jumps back neither grants nor delays. */
@@ -46,7 +53,7 @@ export class MemoryLimitStore implements LimitStore {
     this.#clock = clock
     this.#maxBuckets = maxBuckets
     this.#wallMs = clock.nowMs()
-    clock.every(SWEEP_EVERY_MS, () => this.#visit(Math.min(SWEEP_VISITS, this.#size)))
+    clock.every(SWEEP_EVERY_MS, () => this.#visit(Math.min(SWEEP_VISITS, this.#size), this.#nowMs()))
   }
 
   /** How many buckets are held. */
@@ -56,7 +63,7 @@ export class MemoryLimitStore implements LimitStore {
 
   take(rule: LimitRule, key: string, permits: number): number {
     const nowMs = this.#nowMs()
-    const bucket = this.#table(rule).buckets.get(key)
+    const bucket = this.#buckets(rule).get(key)
     if (bucket === undefined) return this.#open(rule, key, permits, nowMs)
     const left = available(rule, bucket, nowMs)
     if (left < permits) return waitMs(rule, bucket, permits, nowMs)
@@ -67,27 +74,29 @@ export class MemoryLimitStore implements LimitStore {
 
   check(rule: LimitRule, key: string, permits: number): number {
     const nowMs = this.#nowMs()
-    const bucket = this.#table(rule).buckets.get(key)
+    const bucket = this.#buckets(rule).get(key)
     if (bucket === undefined) return Math.max(0, permits - rule.bucket) * rule.msPerPermit
     return available(rule, bucket, nowMs) < permits ? waitMs(rule, bucket, permits, nowMs) : 0
   }
 
   restore(rule: LimitRule, key: string, permits: number): void {
-    const bucket = this.#table(rule).buckets.get(key)
+    const bucket = this.#buckets(rule).get(key)
     if (bucket !== undefined) bucket.permits = Math.min(rule.bucket, bucket.permits + permits)
   }
 
   clear(rule: LimitRule, key: string): void {
-    if (this.#table(rule).buckets.delete(key)) this.#size--
+    const bucket = this.#buckets(rule).get(key)
+    if (bucket !== undefined) bucket.permits = rule.bucket
   }
 
   #open(rule: LimitRule, key: string, permits: number, nowMs: number): number {
     if (permits > rule.bucket) return (permits - rule.bucket) * rule.msPerPermit
     if (permits === 0) return 0
-    this.#visit(VISITS_PER_NEW)
-    while (this.#size >= this.#maxBuckets) this.#visit(1, true)
-    this.#table(rule).buckets.set(key, { permits: rule.bucket - permits, atMs: nowMs })
-    this.#size++
+    this.#visit(VISITS_PER_NEW, nowMs)
+    while (this.#size >= this.#maxBuckets) this.#visit(1, Number.POSITIVE_INFINITY)
+    const bucket = { permits: rule.bucket - permits, atMs: nowMs, rule, key, next: undefined }
+    this.#buckets(rule).set(key, bucket)
+    this.#join(bucket)
     return 0
   }
 
@@ -98,36 +107,36 @@ export class MemoryLimitStore implements LimitStore {
     return this.#steadyMs
   }
 
-  #table(rule: LimitRule): Table {
+  #buckets(rule: LimitRule): Buckets {
     const found = this.#tables.get(rule.name)
     if (found !== undefined) return found
-    const table = { rule, buckets: new Map() }
-    this.#tables.set(rule.name, table)
-    return table
+    const buckets: Buckets = new Map()
+    this.#tables.set(rule.name, buckets)
+    return buckets
   }
 
-  #visit(count: number, evenIfNotFull = false): void {
-    const nowMs = this.#nowMs()
-    for (let i = 0; i < count; i++) this.#visitNext(nowMs, evenIfNotFull)
+  /** Puts a bucket behind the cursor, where the sweep comes last. */
+  #join(bucket: Bucket): void {
+    bucket.next = this.#cursor?.next ?? bucket
+    if (this.#cursor !== undefined) this.#cursor.next = bucket
+    this.#cursor = bucket
+    this.#size++
   }
 
-  #visitNext(nowMs: number, evenIfNotFull: boolean): void {
-    const place = this.#sweep.next().value
-    if (place === undefined) return
-    const [{ rule, buckets }, key, bucket] = place
-    if (!evenIfNotFull && available(rule, bucket, nowMs) < rule.bucket) return
-    buckets.delete(key)
-    this.#size--
-  }
-
-  /** Every bucket, round and round; undefined between two rounds. Map iterators see what comes and goes. */
-  *#walk(): Generator<[Table, string, Bucket] | undefined, never> {
-    for (;;) {
-      for (const table of this.#tables.values()) {
-        for (const [key, bucket] of table.buckets) yield [table, key, bucket]
-      }
-      yield undefined
+  /** Goes on round the ring and drops the buckets that are full at `nowMs`. */
+  #visit(count: number, nowMs: number): void {
+    for (let i = 0; i < count && this.#cursor !== undefined; i++) {
+      const bucket = this.#cursor.next!
+      if (available(bucket.rule, bucket, nowMs) < bucket.rule.bucket) this.#cursor = bucket
+      else this.#drop(bucket, this.#cursor)
     }
+  }
+
+  #drop(bucket: Bucket, previous: Bucket): void {
+    this.#buckets(bucket.rule).delete(bucket.key)
+    previous.next = bucket.next
+    if (previous === bucket) this.#cursor = undefined
+    this.#size--
   }
 }
 

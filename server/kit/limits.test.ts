@@ -134,7 +134,10 @@ test('random calls agree with the rule written down plainly', () => {
   const { clock, limits } = fresh()
   let [stored, atMs] = [6, clock.nowMs()]
   let seed = 1
-  const draw = (below: number) => (seed = (seed * 48_271) % 0x7fffffff) % below
+  const draw = (below: number) => {
+    seed = (seed * 48_271) % 0x7fffffff
+    return seed % below
+  }
   for (let i = 0; i < 5000; i++) {
     clock.advance(draw(900_000))
     const permits = draw(4)
