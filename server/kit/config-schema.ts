@@ -1,0 +1,123 @@
+// What an operator can set: every key with its description and its default. The documents are generated from here.
+import { z } from 'zod'
+import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
+
+export const ROLES = ['chat', 'storage', 'files', 'push', 'captcha', 'turn'] as const
+export type Role = (typeof ROLES)[number]
+
+const limit = (name: LimiterName) =>
+  z
+    .strictObject({
+      bucket: z.int().min(1).optional().describe('permits of a full bucket'),
+      refill: z.number().positive().optional().describe('seconds per permit'),
+    })
+    .optional()
+    .describe(
+      `bucket ${LIMITERS[name].bucket}, refill ${LIMITERS[name].secondsPerPermit}; by ${LIMITERS[name].key}`,
+    )
+
+type LimitShape = { [Name in LimiterName]: ReturnType<typeof limit> }
+const limitShape = Object.fromEntries(LIMITER_NAMES.map((name) => [name, limit(name)])) as LimitShape
+
+const listen = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on. `0.0.0.0` or `::` opens the server to the network.'),
+  port: z.int().min(0).max(65_535).default(8443).describe('The one TLS port. 0 takes any free one.'),
+  maxConnectionsPerAddress: z
+    .int()
+    .min(1)
+    .default(1000)
+    .describe('Connections that one address (an IPv6 /64) may hold at a time. Loopback is not counted.'),
+})
+
+const storage = z
+  .strictObject({
+    engine: z
+      .enum(['sqlite', 'postgres'])
+      .default('sqlite')
+      .describe('`sqlite` is embedded and encrypted, in the data folder; `postgres` is a server at `url`.'),
+    url: z.string().min(1).optional().describe('`postgres://user:password@host/database`'),
+  })
+  .refine((value) => value.engine !== 'postgres' || value.url !== undefined, {
+    path: ['url'],
+    message: 'is needed with engine postgres',
+  })
+
+const bus = z
+  .strictObject({
+    engine: z
+      .enum(['memory', 'redis'])
+      .default('memory')
+      .describe('`memory` is enough for one process; several need `redis`.'),
+    urls: z.array(z.string().min(1)).default([]).describe('`redis://host:6379`; more than one is a cluster.'),
+  })
+  .refine((value) => value.engine !== 'redis' || value.urls.length > 0, {
+    path: ['urls'],
+    message: 'is needed with engine redis',
+  })
+
+const registration = z.strictObject({
+  mode: z
+    .enum(['open', 'invite', 'closed'])
+    .default('open')
+    .describe('Who may register a new account: everybody, who was invited, or nobody.'),
+  captcha: z.enum(['on', 'off']).default('off').describe('Ask for a captcha before a code is sent.'),
+  budgets: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe('Bounds on codes sent per number, prefix, address and hour, against toll fraud.'),
+  senders: z
+    .array(z.enum(['console']))
+    .min(1)
+    .default(['console'])
+    .describe('How codes are sent, in order of preference. `console` writes them to the outbox file.'),
+})
+
+const log = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('The least serious line logged.'),
+})
+
+const text = z.union([z.string(), z.number(), z.boolean()]).transform(String)
+
+export const configSchema = z.strictObject({
+  listen: listen.prefault({}).describe('Where clients connect.'),
+  data: z
+    .string()
+    .min(1)
+    .default('./data')
+    .describe('The folder of all state; made if missing. Relative to the working directory.'),
+  secrets: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The folder of keys; `secrets` in the data folder if not set. Keep a copy of it apart from the data.',
+    ),
+  roles: z
+    .array(z.enum(ROLES))
+    .min(1)
+    .default([...ROLES])
+    .describe('What this process does.'),
+  storage: storage.prefault({}).describe('Where accounts and messages are kept.'),
+  bus: bus.prefault({}).describe('What carries wake-ups and presence.'),
+  registration: registration.prefault({}).describe('How accounts come to be.'),
+  limits: z
+    .strictObject(limitShape)
+    .prefault({})
+    .describe('Rate limiters that differ from Signal’s values: `name: { bucket, refill }`.'),
+  remoteConfig: z
+    .record(z.string(), text)
+    .default({})
+    .describe('Names and values published to clients, for instance `global.attachments.maxBytes`.'),
+  log: log.prefault({}).describe('What is written to standard error.'),
+})
+
+type Parsed = z.output<typeof configSchema>
+/** The configuration in force: paths are absolute, every key has a value. */
+export type Config = Omit<Parsed, 'secrets'> & { readonly secrets: string }

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+import { ConfigError, loadConfig } from './config.ts'
+import { exampleYaml, withReference } from './config-doc.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'config-'))
+after(() => rmSync(folder, { recursive: true }))
+const file = join(folder, 'config.yaml')
+const load = (yaml: string, flags = {}) => {
+  writeFileSync(file, yaml)
+  return loadConfig(file, flags)
+}
+
+const root = new URL('../../', import.meta.url)
+const repositoryFile = (path: string) => readFileSync(new URL(path, root), 'utf8')
+
+test('without a file and flags, everything runs on loopback out of ./data', () => {
+  assert.deepEqual(loadConfig(undefined, {}), {
+    listen: { host: '127.0.0.1', port: 8443, maxConnectionsPerAddress: 1000 },
+    data: resolve('data'),
+    secrets: resolve('data/secrets'),
+    roles: ['chat', 'storage', 'files', 'push', 'captcha', 'turn'],
+    storage: { engine: 'sqlite' },
+    bus: { engine: 'memory', urls: [] },
+    registration: { mode: 'open', captcha: 'off', budgets: 'off', senders: ['console'] },
+    limits: {},
+    remoteConfig: {},
+    log: { level: 'info' },
+  })
+})
+
+test('flags win over the file, the file over the defaults', () => {
+  const yaml = 'listen:\n  host: 10.0.0.1\n  port: 1\ndata: /from/file\n'
+  const config = load(yaml, { port: 2, data: '/from/flag' })
+  assert.deepEqual(config.listen, { host: '10.0.0.1', port: 2, maxConnectionsPerAddress: 1000 })
+  assert.equal(config.data, '/from/flag')
+  assert.equal(config.secrets, '/from/flag/secrets')
+  assert.equal(load(yaml, { host: '::1' }).listen.host, '::1')
+  assert.equal(load('', { host: '::1' }).listen.host, '::1')
+})
+
+test('what is written is what is in force', () => {
+  const config = load(`
+secrets: /else/where
+roles: [chat]
+storage: { engine: postgres, url: 'postgres://u:p@h/d' }
+bus: { engine: redis, urls: ['redis://a'] }
+registration: { mode: invite, captcha: on, budgets: on }
+limits:
+  messages: { bucket: 5 }
+  prekeys: { refill: 0.5 }
+remoteConfig:
+  global.attachments.maxBytes: 104857600
+  desktop.flag: true
+log: { level: debug }
+listen:
+`)
+  assert.equal(config.secrets, '/else/where')
+  assert.deepEqual(config.storage, { engine: 'postgres', url: 'postgres://u:p@h/d' })
+  assert.equal(config.registration.captcha, 'on')
+  assert.deepEqual(config.limits, { messages: { bucket: 5 }, prekeys: { refill: 0.5 } })
+  assert.deepEqual(config.remoteConfig, {
+    'global.attachments.maxBytes': '104857600',
+    'desktop.flag': 'true',
+  })
+  assert.equal(config.listen.port, 8443)
+})
+
+const mistakes: [yaml: string, sentence: string][] = [
+  ['listen:\n  host: x\n  prot: 3', 'line 3: "listen.prot" is no known key (did you mean "port"?).'],
+  ['\n\nRoles: []', 'line 3: "Roles" is no known key (did you mean "roles"?).'],
+  ['qqqq: 1', 'line 1: "qqqq" is no known key.'],
+  ['limits:\n  mesages: {}', 'line 2: "limits.mesages" is no limiter (did you mean "messages"?).'],
+  ['limits:\n  messages: { bucket: 0 }', 'line 2: "limits.messages.bucket" must be at least 1.'],
+  ['limits:\n  messages:\n    refill: 0', 'line 3: "limits.messages.refill" must be more than 0.'],
+  ['limits:\n  pin:\n    refil: 1', 'line 3: "limits.pin.refil" is no known key (did you mean "refill"?).'],
+  ['listen: 3', 'line 1: "listen" must be a group of keys.'],
+  ['listen:\n  port: abc', 'line 2: "listen.port" must be a number.'],
+  ['listen:\n  port: 1.5', 'line 2: "listen.port" must be a whole number.'],
+  ['listen:\n  port: 70000', 'line 2: "listen.port" must be at most 65535.'],
+  ['data: ""', 'line 1: "data" must not be empty.'],
+  ['storage:\n  engine: mysql', 'line 2: "storage.engine" must be one of sqlite, postgres.'],
+  ['data: x\nstorage:\n  engine: postgres', 'line 2: "storage.url" is needed with engine postgres.'],
+  ['bus:\n  engine: redis', 'line 1: "bus.urls" is needed with engine redis.'],
+  ['registration:\n  captcha: true', 'line 2: "registration.captcha" must be one of on, off.'],
+  ['roles: [chat, chta]', 'line 1: "roles[1]" must be one of chat, storage, files, push, captcha, turn.'],
+  ['remoteConfig:\n  a.b: {}', 'line 2: "remoteConfig.a.b" must be a text, a number, true or false.'],
+  ['- a', 'line 1: must be a list of "key: value".'],
+  ['data: a\ndata: b', 'line 2: Map keys must be unique.'],
+  ['a: [', 'line 1: Flow sequence'],
+  ['a: *b', 'line 1: '],
+]
+
+for (const [yaml, sentence] of mistakes) {
+  test(`${JSON.stringify(yaml)} is refused in one sentence`, () => {
+    assert.throws(
+      () => load(yaml),
+      (error: Error) => {
+        assert.ok(error instanceof ConfigError)
+        assert.ok(error.message.startsWith(`${file}, ${sentence}`), error.message)
+        assert.ok(!error.message.includes('\n'))
+        return true
+      },
+    )
+  })
+}
+
+test('a wrong value is never repeated: it may be a secret', () => {
+  assert.throws(
+    () => load('storage:\n  url: [hunter2]'),
+    (error: Error) => !error.message.includes('hunter2'),
+  )
+})
+
+test('a file that cannot be read is one sentence', () => {
+  assert.throws(() => loadConfig('/no/such.yaml', {}), {
+    name: 'ConfigError',
+    message: 'Cannot read the configuration file /no/such.yaml: no such file.',
+  })
+})
+
+test('a wrong flag is one sentence', () => {
+  assert.throws(() => loadConfig(undefined, { port: 99_999 }), {
+    message: 'Command line: "listen.port" must be at most 65535.',
+  })
+})
+
+test('the example file says exactly the defaults', () => {
+  assert.deepEqual(load(exampleYaml()), loadConfig(undefined, {}))
+})
+
+test('every commented line of the example can be uncommented', () => {
+  load(exampleYaml().replaceAll(/^ {2}# (\w+: \{.*)$/gm, '  $1'))
+})
+
+test('the generated documents are in step with the schema (npm run docs)', () => {
+  assert.equal(repositoryFile('deploy/config.example.yaml'), exampleYaml())
+  const page = repositoryFile('docs/operating.md')
+  assert.equal(page, withReference(page))
+})
