@@ -1,5 +1,7 @@
 // SQLCipher behind the `Sql` interface: one writer thread, some reader threads, and never a query on the event loop.
 import { once } from 'node:events'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Sql, SqlRow, SqlValue, Statement, Written } from './sql.ts'
 import type { SqliteRole, SqliteSettings } from './sqlite-connection.ts'
@@ -36,11 +38,18 @@ export async function openSqlite(config: SqliteConfig, onFatal: (error: Error) =
 
 async function startWorker({ file, key }: SqliteConfig, role: SqliteRole): Promise<Worker> {
   const workerData: SqliteSettings = { file, key, role }
-  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData, execArgv: [] })
+  const entry = new URL('./sqlite-worker.ts', import.meta.url)
+  const worker = new Worker(entry, { workerData, execArgv: [], env: inheritedEnv() })
   const [answer] = (await once(worker, 'message')) as [WorkerReady]
   if (answer.ready) return worker
   await once(worker, 'exit')
   throw new StorageError(answer.sentence)
+}
+
+/** A thread that finds its code in the compile cache need not load the type stripper, which takes 10 MB. */
+function inheritedEnv(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir()
+  return cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }
 }
 
 class Sqlite implements Sql {
