@@ -6,7 +6,8 @@ export type Item = protobuf.Type | protobuf.Enum | protobuf.Service
 export type Module = { readonly name: string; readonly items: Item[] }
 
 const NUMBERS = /^(double|float|s?u?int(32|64)|s?fixed(32|64))$/
-const SCALARS: Readonly<Record<string, string>> = { bool: 'boolean', string: 'string', bytes: 'Uint8Array' }
+const SCALARS: Readonly<Record<string, string>> = { bool: 'boolean', string: 'string' }
+const bytesType = (suffix: Suffix) => (suffix === 'Init' ? 'Uint8Array' : 'Uint8Array<ArrayBuffer>')
 
 /** protobuf.js brings google.protobuf itself, from no file. */
 export const moduleOf = (item: protobuf.ReflectionObject) => basename(item.filename ?? 'google', '.proto')
@@ -58,7 +59,7 @@ export function face(module: Module): string {
 
 export function declarations(module: Module): string {
   const imports = new Set<string>()
-  const named = (item: protobuf.ReflectionObject, suffix = '') => {
+  const named = (item: protobuf.ReflectionObject, suffix: Suffix = '') => {
     const home = moduleOf(item)
     if (home === module.name) return localName(item) + suffix
     imports.add(home)
@@ -72,7 +73,9 @@ export function declarations(module: Module): string {
   return `${["import type { Codec, Rpc } from '../service.ts'", ...lines].join('\n')}\n\n${body.join('\n')}`
 }
 
-type Named = (item: protobuf.ReflectionObject, suffix?: string) => string
+/** Decoded, or what encoding takes. */
+type Suffix = '' | 'Init'
+type Named = (item: protobuf.ReflectionObject, suffix?: Suffix) => string
 
 function enumType(item: protobuf.Enum): string {
   const values = Object.entries(item.values).map(([name, value]) => `  readonly ${name}: ${value}`)
@@ -89,9 +92,10 @@ function serviceType(service: protobuf.Service, named: Named): string {
   return `${head}\n  readonly auth: '${authOf(service)}'\n  readonly rpcs: {\n${rpcs.join('\n')}\n  }\n}\n`
 }
 
-function valueType(field: protobuf.Field, named: Named, suffix: string): string {
+function valueType(field: protobuf.Field, named: Named, suffix: Suffix): string {
   const one = () => {
     if (NUMBERS.test(field.type) || field.resolvedType instanceof protobuf.Enum) return 'number'
+    if (field.type === 'bytes') return bytesType(suffix)
     return field.resolvedType ? named(field.resolvedType, suffix) : SCALARS[field.type]!
   }
   if (field instanceof protobuf.MapField) return `Readonly<Record<string, ${one()}>>`

@@ -90,7 +90,9 @@ export function readMessage(stream: ServerHttp2Stream, maxBytes: number, clock: 
   }
   const timer = clock.after(RECEIVE_TIMEOUT_MS, () => stop(new Refusal('timeout')))
   stream.on('data', take).on('end', finish)
-  stream.on('aborted', () => stop(broken('the client went away')))
+  const gone = () => stop(broken('the client went away'))
+  stream.on('aborted', gone)
+  if (stream.aborted || stream.destroyed) gone()
   return promise
 }
 

@@ -9,7 +9,7 @@ export declare const IdentityType: {
 
 export type ServiceIdentifier = {
   readonly identityType: number
-  readonly uuid: Uint8Array
+  readonly uuid: Uint8Array<ArrayBuffer>
 }
 export type ServiceIdentifierInit = {
   readonly identityType?: number | null | undefined
@@ -20,8 +20,8 @@ export declare const ServiceIdentifier: Codec<ServiceIdentifier, ServiceIdentifi
 export type AccountIdentifiers = {
   readonly serviceIdentifiers: readonly ServiceIdentifier[]
   readonly e164: string
-  readonly usernameHash: Uint8Array
-  readonly usernameLinkHandle: Uint8Array
+  readonly usernameHash: Uint8Array<ArrayBuffer>
+  readonly usernameLinkHandle: Uint8Array<ArrayBuffer>
 }
 export type AccountIdentifiersInit = {
   readonly serviceIdentifiers?: readonly ServiceIdentifierInit[] | null | undefined
@@ -33,7 +33,7 @@ export declare const AccountIdentifiers: Codec<AccountIdentifiers, AccountIdenti
 
 export type EcPreKey = {
   readonly keyId: number
-  readonly publicKey: Uint8Array
+  readonly publicKey: Uint8Array<ArrayBuffer>
 }
 export type EcPreKeyInit = {
   readonly keyId?: number | null | undefined
@@ -43,8 +43,8 @@ export declare const EcPreKey: Codec<EcPreKey, EcPreKeyInit>
 
 export type EcSignedPreKey = {
   readonly keyId: number
-  readonly publicKey: Uint8Array
-  readonly signature: Uint8Array
+  readonly publicKey: Uint8Array<ArrayBuffer>
+  readonly signature: Uint8Array<ArrayBuffer>
 }
 export type EcSignedPreKeyInit = {
   readonly keyId?: number | null | undefined
@@ -55,8 +55,8 @@ export declare const EcSignedPreKey: Codec<EcSignedPreKey, EcSignedPreKeyInit>
 
 export type KemSignedPreKey = {
   readonly keyId: number
-  readonly publicKey: Uint8Array
-  readonly signature: Uint8Array
+  readonly publicKey: Uint8Array<ArrayBuffer>
+  readonly signature: Uint8Array<ArrayBuffer>
 }
 export type KemSignedPreKeyInit = {
   readonly keyId?: number | null | undefined
@@ -78,7 +78,7 @@ export declare const DeviceCapability: {
 
 export type ZkCredential = {
   readonly redemptionTime: number
-  readonly credential: Uint8Array
+  readonly credential: Uint8Array<ArrayBuffer>
 }
 export type ZkCredentialInit = {
   readonly redemptionTime?: number | null | undefined

@@ -5,17 +5,17 @@ export type Envelope = {
   readonly type: number
   readonly clientTimestamp: number
   readonly sourceDevice: number
-  readonly content: Uint8Array
+  readonly content: Uint8Array<ArrayBuffer>
   readonly serverTimestamp: number
   readonly ephemeral: boolean
   readonly urgent: boolean
   readonly story: boolean
-  readonly reportSpamToken: Uint8Array
-  readonly sharedMrmKey: Uint8Array
-  readonly sourceServiceId: Uint8Array
-  readonly destinationServiceId: Uint8Array
-  readonly serverGuid: Uint8Array
-  readonly updatedPni: Uint8Array
+  readonly reportSpamToken: Uint8Array<ArrayBuffer>
+  readonly sharedMrmKey: Uint8Array<ArrayBuffer>
+  readonly sourceServiceId: Uint8Array<ArrayBuffer>
+  readonly destinationServiceId: Uint8Array<ArrayBuffer>
+  readonly serverGuid: Uint8Array<ArrayBuffer>
+  readonly updatedPni: Uint8Array<ArrayBuffer>
   readonly serverGuidText: string
   readonly sourceServiceIdText: string
   readonly destinationServiceIdText: string

@@ -7,7 +7,7 @@ export declare const Empty: Codec<Empty, EmptyInit>
 
 export type Any = {
   readonly type_url: string
-  readonly value: Uint8Array
+  readonly value: Uint8Array<ArrayBuffer>
 }
 export type AnyInit = {
   readonly type_url?: string | null | undefined

@@ -57,8 +57,8 @@ export declare const GetPreKeysRequest: Codec<GetPreKeysRequest, GetPreKeysReque
 export type GetPreKeysAnonymousRequest = {
   readonly request: GetPreKeysRequest | null
 } & (
-  | { readonly authorization: 'unidentifiedAccessKey'; readonly unidentifiedAccessKey: Uint8Array; readonly groupSendToken: null; readonly unrestrictedAccess: null }
-  | { readonly authorization: 'groupSendToken'; readonly groupSendToken: Uint8Array; readonly unidentifiedAccessKey: null; readonly unrestrictedAccess: null }
+  | { readonly authorization: 'unidentifiedAccessKey'; readonly unidentifiedAccessKey: Uint8Array<ArrayBuffer>; readonly groupSendToken: null; readonly unrestrictedAccess: null }
+  | { readonly authorization: 'groupSendToken'; readonly groupSendToken: Uint8Array<ArrayBuffer>; readonly unidentifiedAccessKey: null; readonly unrestrictedAccess: null }
   | { readonly authorization: 'unrestrictedAccess'; readonly unrestrictedAccess: google.Empty; readonly unidentifiedAccessKey: null; readonly groupSendToken: null }
   | { readonly authorization: undefined; readonly unidentifiedAccessKey: null; readonly groupSendToken: null; readonly unrestrictedAccess: null }
 )
@@ -87,10 +87,10 @@ export type DevicePreKeyBundleInit = {
 export declare const DevicePreKeyBundle: Codec<DevicePreKeyBundle, DevicePreKeyBundleInit>
 
 export type AccountPreKeyBundles = {
-  readonly identityKey: Uint8Array
+  readonly identityKey: Uint8Array<ArrayBuffer>
   readonly devicePreKeys: Readonly<Record<string, DevicePreKeyBundle>>
   readonly unrestrictedUnidentifiedAccess: boolean
-  readonly unidentifiedAccessKeyFingerprint: Uint8Array
+  readonly unidentifiedAccessKeyFingerprint: Uint8Array<ArrayBuffer>
 }
 export type AccountPreKeyBundlesInit = {
   readonly identityKey?: Uint8Array | null | undefined
@@ -170,7 +170,7 @@ export declare const SetPreKeyResponse: Codec<SetPreKeyResponse, SetPreKeyRespon
 
 export type CheckIdentityKeyRequest = {
   readonly targetIdentifier: common.ServiceIdentifier | null
-  readonly fingerprint: Uint8Array
+  readonly fingerprint: Uint8Array<ArrayBuffer>
 }
 export type CheckIdentityKeyRequestInit = {
   readonly targetIdentifier?: common.ServiceIdentifierInit | null | undefined
@@ -180,7 +180,7 @@ export declare const CheckIdentityKeyRequest: Codec<CheckIdentityKeyRequest, Che
 
 export type CheckIdentityKeyResponse = {
   readonly targetIdentifier: common.ServiceIdentifier | null
-  readonly identityKey: Uint8Array
+  readonly identityKey: Uint8Array<ArrayBuffer>
 }
 export type CheckIdentityKeyResponseInit = {
   readonly targetIdentifier?: common.ServiceIdentifierInit | null | undefined

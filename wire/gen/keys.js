@@ -22,12 +22,14 @@ export const Keys = {
       stream: false,
       request: codecs.org.signal.chat.keys.SetOneTimeEcPreKeysRequest,
       response: codecs.org.signal.chat.keys.SetPreKeyResponse,
+      maxRequestBytes: 16384,
     },
     setOneTimeKemSignedPreKeys: {
       path: '/org.signal.chat.keys.Keys/SetOneTimeKemSignedPreKeys',
       stream: false,
       request: codecs.org.signal.chat.keys.SetOneTimeKemSignedPreKeysRequest,
       response: codecs.org.signal.chat.keys.SetPreKeyResponse,
+      maxRequestBytes: 196608,
     },
     setEcSignedPreKey: {
       path: '/org.signal.chat.keys.Keys/SetEcSignedPreKey',

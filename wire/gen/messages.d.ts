@@ -28,7 +28,7 @@ export declare const MessagesAnonymous: {
 
 export type GetMessagesRequest = (
   | { readonly request: 'options'; readonly options: GetMessagesRequest_GetMessageOptions; readonly serverGuidAck: null }
-  | { readonly request: 'serverGuidAck'; readonly serverGuidAck: Uint8Array; readonly options: null }
+  | { readonly request: 'serverGuidAck'; readonly serverGuidAck: Uint8Array<ArrayBuffer>; readonly options: null }
   | { readonly request: undefined; readonly options: null; readonly serverGuidAck: null }
 )
 export type GetMessagesRequestInit = (
@@ -79,7 +79,7 @@ export declare const IndividualRecipientMessageBundle: Codec<IndividualRecipient
 
 export type IndividualRecipientMessageBundle_Message = {
   readonly registrationId: number
-  readonly payload: Uint8Array
+  readonly payload: Uint8Array<ArrayBuffer>
   readonly type: number
 }
 export type IndividualRecipientMessageBundle_MessageInit = {
@@ -142,8 +142,8 @@ export type SendSealedSenderMessageRequest = {
   readonly urgent: boolean
   readonly messages: IndividualRecipientMessageBundle | null
 } & (
-  | { readonly authorization: 'unidentifiedAccessKey'; readonly unidentifiedAccessKey: Uint8Array; readonly groupSendToken: null; readonly unrestrictedAccess: null }
-  | { readonly authorization: 'groupSendToken'; readonly groupSendToken: Uint8Array; readonly unidentifiedAccessKey: null; readonly unrestrictedAccess: null }
+  | { readonly authorization: 'unidentifiedAccessKey'; readonly unidentifiedAccessKey: Uint8Array<ArrayBuffer>; readonly groupSendToken: null; readonly unrestrictedAccess: null }
+  | { readonly authorization: 'groupSendToken'; readonly groupSendToken: Uint8Array<ArrayBuffer>; readonly unidentifiedAccessKey: null; readonly unrestrictedAccess: null }
   | { readonly authorization: 'unrestrictedAccess'; readonly unrestrictedAccess: google.Empty; readonly unidentifiedAccessKey: null; readonly groupSendToken: null }
   | { readonly authorization: undefined; readonly unidentifiedAccessKey: null; readonly groupSendToken: null; readonly unrestrictedAccess: null }
 )
@@ -189,7 +189,7 @@ export declare const SendMessageResponse: Codec<SendMessageResponse, SendMessage
 
 export type MultiRecipientMessage = {
   readonly timestamp: number
-  readonly payload: Uint8Array
+  readonly payload: Uint8Array<ArrayBuffer>
 }
 export type MultiRecipientMessageInit = {
   readonly timestamp?: number | null | undefined
@@ -201,7 +201,7 @@ export type SendMultiRecipientMessageRequest = {
   readonly ephemeral: boolean
   readonly urgent: boolean
   readonly message: MultiRecipientMessage | null
-  readonly groupSendToken: Uint8Array
+  readonly groupSendToken: Uint8Array<ArrayBuffer>
 }
 export type SendMultiRecipientMessageRequestInit = {
   readonly ephemeral?: boolean | null | undefined

@@ -10,12 +10,14 @@ export const Messages = {
       stream: false,
       request: codecs.org.signal.chat.messages.SendAuthenticatedSenderMessageRequest,
       response: codecs.org.signal.chat.messages.SendMessageAuthenticatedSenderResponse,
+      maxRequestBytes: 655360,
     },
     sendSyncMessage: {
       path: '/org.signal.chat.messages.Messages/SendSyncMessage',
       stream: false,
       request: codecs.org.signal.chat.messages.SendSyncMessageRequest,
       response: codecs.org.signal.chat.messages.SendMessageAuthenticatedSenderResponse,
+      maxRequestBytes: 655360,
     },
     getMessages: {
       path: '/org.signal.chat.messages.Messages/GetMessages',
@@ -34,6 +36,7 @@ export const MessagesAnonymous = {
       stream: false,
       request: codecs.org.signal.chat.messages.SendSealedSenderMessageRequest,
       response: codecs.org.signal.chat.messages.SendMessageResponse,
+      maxRequestBytes: 655360,
     },
     sendMultiRecipientMessage: {
       path: '/org.signal.chat.messages.MessagesAnonymous/SendMultiRecipientMessage',
@@ -47,6 +50,7 @@ export const MessagesAnonymous = {
       stream: false,
       request: codecs.org.signal.chat.messages.SendStoryMessageRequest,
       response: codecs.org.signal.chat.messages.SendMessageResponse,
+      maxRequestBytes: 655360,
     },
     sendMultiRecipientStory: {
       path: '/org.signal.chat.messages.MessagesAnonymous/SendMultiRecipientStory',

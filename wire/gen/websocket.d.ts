@@ -4,7 +4,7 @@ import type { Codec, Rpc } from '../service.ts'
 export type WebSocketRequestMessage = {
   readonly verb: string
   readonly path: string
-  readonly body: Uint8Array
+  readonly body: Uint8Array<ArrayBuffer>
   readonly id: number
   readonly headers: readonly string[]
 }
@@ -21,7 +21,7 @@ export type WebSocketResponseMessage = {
   readonly id: number
   readonly status: number
   readonly message: string
-  readonly body: Uint8Array
+  readonly body: Uint8Array<ArrayBuffer>
   readonly headers: readonly string[]
 }
 export type WebSocketResponseMessageInit = {
