@@ -1,5 +1,4 @@
 // One TLS port for a floor: websockets over HTTP/1.1 and HTTP/2, and unary gRPC. Checks nobody.
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
@@ -114,8 +113,7 @@ function announce(port: number, cert: string): void {
   const caPem = join(dataDirectory, 'ca.pem')
   writeFileSync(caPem, cert)
   const ready = { pid: process.pid, urls: { chat: `https://localhost:${port}` }, tls: { caPem } }
-  if (!flags.ready) return console.log(JSON.stringify(ready))
-  const draft = `${flags.ready}.${randomBytes(4).toString('hex')}`
-  writeFileSync(draft, JSON.stringify(ready))
-  renameSync(draft, flags.ready)
+  const file = flags.ready ?? join(dataDirectory, 'ready.json')
+  writeFileSync(`${file}.draft`, JSON.stringify(ready))
+  renameSync(`${file}.draft`, file)
 }

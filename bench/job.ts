@@ -1,0 +1,92 @@
+// What the bench asks of a generator process, and what comes back.
+
+export type Account = {
+  readonly aci: string
+  readonly password: string
+  readonly registrationId: number
+  /** base64 of 16 bytes: lets strangers send sealed messages. */
+  readonly accessKey: string
+}
+
+/** `h1` and `h2`: sends inside the websocket; `grpc`: sends as unary calls beside the websocket, on its connection. */
+export type Transport = 'h1' | 'h2' | 'grpc'
+/** Identified sends earn a delivery receipt from the server; sealed ones come from a socket without a name. */
+export type Mode = 'identified' | 'sealed'
+
+export type Target = {
+  readonly name: string
+  readonly pid: number
+  readonly port: number
+  readonly caPem: string
+  readonly frames: 'thin' | 'signal'
+  /** Whether it makes a delivery receipt of each identified message. */
+  readonly receipts: boolean
+}
+
+export type Phase =
+  /** The window is kept full for so long. */
+  | { readonly kind: 'warm-up' | 'online' | 'store'; readonly seconds: number }
+  /** A fixed rate; without one, half of what `online` reached. */
+  | { readonly kind: 'rate'; readonly seconds: number; readonly perSecond?: number }
+  /** What `store` left is fetched by recipients that connect. */
+  | { readonly kind: 'drain' }
+
+export type LoadJob = {
+  readonly kind: 'load'
+  readonly target: Target
+  readonly transport: Transport
+  readonly mode: Mode
+  readonly pairs: readonly { readonly sender: Account; readonly recipient: Account }[]
+  /** Messages under way per sender: not both accepted and, if the recipient is there, received. */
+  readonly window: number
+  readonly payloadBytes: number
+  readonly phases: readonly Phase[]
+}
+
+export type IdleJob = {
+  readonly kind: 'idle'
+  readonly target: Target
+  readonly transport: 'h1' | 'h2'
+  /** One authenticated connection each; with `undefined`, unauthenticated ones. */
+  readonly accounts: readonly (Account | undefined)[]
+  readonly settleSeconds: number
+}
+
+export type Job = LoadJob | IdleJob
+
+export type Percentiles = { readonly p50: number; readonly p99: number; readonly p999: number }
+
+export type PhaseResult = {
+  readonly phase: Phase['kind']
+  readonly perSecondAsked?: number
+  readonly messages: number
+  readonly seconds: number
+  readonly perSecond: number
+  /** The server's, children included. */
+  readonly cpuSecondsPer1000: number
+  readonly serverCpuShare: number
+  readonly generatorCpuShare: number
+  readonly ackMs: Percentiles
+  readonly endToEndMs: Percentiles
+  readonly lost: number
+  readonly duplicates: number
+  readonly refused: number
+  readonly receipts: number
+  readonly receiptsMissing: number
+  /** The first thing that went wrong, in words. */
+  readonly complaint?: string
+}
+
+export type LoadResult = {
+  readonly kind: 'load'
+  readonly phases: readonly PhaseResult[]
+  readonly rssMiB: number
+}
+export type IdleResult = {
+  readonly kind: 'idle'
+  readonly connections: number
+  readonly kibPerConnection: number
+  readonly cpuMsPerConnect: number
+  readonly baseMiB: number
+}
+export type Result = LoadResult | IdleResult

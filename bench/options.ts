@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util'
+import type { Mode, Transport } from './job.ts'
+
+const HELP = `npm run bench -- [options]
+  --quick             about a minute in all
+  --only floors|ours  one side only (ratios need both)
+  --seconds N         how long each measured phase lasts (6; quick: 2)
+  --rounds N          every load this often, alternating; the tables show medians (1)
+  --transport T       only h1, h2 or grpc
+  --mode M            only identified or sealed
+  --no-idle           leave out the idle connections
+  --json FILE         all figures
+  --profile FILE      our server under the CPU profiler, online messages only; read it with bench/profile.ts`
+
+export type Options = {
+  readonly quick: boolean
+  readonly only: 'floors' | 'ours' | undefined
+  readonly seconds: number
+  readonly rounds: number
+  readonly transport: Transport | undefined
+  readonly mode: Mode | undefined
+  readonly idle: boolean
+  readonly json: string | undefined
+  readonly profile: string | undefined
+}
+
+export function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string', default: '1' },
+      transport: { type: 'string' },
+      mode: { type: 'string' },
+      'no-idle': { type: 'boolean', default: false },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    process.exit(0)
+  }
+  return {
+    quick: values.quick,
+    only: oneOf('--only', values.only, ['floors', 'ours']),
+    seconds: positive('--seconds', values.seconds ?? (values.quick ? '2' : '6')),
+    rounds: positive('--rounds', values.rounds),
+    transport: oneOf('--transport', values.transport, ['h1', 'h2', 'grpc']),
+    mode: oneOf('--mode', values.mode, ['identified', 'sealed']),
+    idle: !values['no-idle'],
+    json: values.json,
+    profile: values.profile,
+  }
+}
+
+function oneOf<T extends string>(
+  name: string,
+  value: string | undefined,
+  allowed: readonly T[],
+): T | undefined {
+  if (value === undefined) return undefined
+  const found = allowed.find((item) => item === value)
+  return found ?? usage(`${name} is one of ${allowed.join(', ')}`)
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  return value > 0 ? value : usage(`${name} is a positive number`)
+}
+
+function usage(complaint: string): never {
+  console.error(`${complaint}\n\n${HELP}`)
+  process.exit(2)
+}

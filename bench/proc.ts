@@ -1,0 +1,41 @@
+// What the kernel knows about a process and its children (proc(5)).
+import { readdirSync, readFileSync } from 'node:fs'
+
+const TICKS_PER_SECOND = 100
+const UTIME = 11
+const STIME = 12
+
+/** User and system time of a process and of all below it, in seconds, to a hundredth. */
+export function cpuSeconds(pid: number): number {
+  return family(pid).reduce((sum, member) => sum + ownTicks(member), 0) / TICKS_PER_SECOND
+}
+
+/** Resident memory of a process and of all below it. */
+export function rssKib(pid: number): number {
+  return family(pid).reduce((sum, member) => sum + ownRssKib(member), 0)
+}
+
+function family(pid: number): number[] {
+  return [pid, ...children(pid).flatMap(family)]
+}
+
+function children(pid: number): number[] {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    const lists = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8'))
+    return lists.join(' ').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function ownTicks(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The name in parentheses may hold spaces; the fields after it do not. State is the first of them.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[UTIME]) + Number(fields[STIME])
+}
+
+function ownRssKib(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+}

@@ -1,0 +1,119 @@
+// The processes of a run: a server on the first core, a generator on the second, none left behind.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Job, Result, Target } from './job.ts'
+import type { Floor } from './plan.ts'
+
+const READY_WITHIN_MS = 20_000
+const STOPPED_WITHIN_MS = 10_000
+const SERVER_CORE = '0'
+const GENERATOR_CORE = '1'
+const ROOT = join(import.meta.dirname, '..')
+
+export const pinned = availableParallelism() >= 2 && existsSync('/usr/bin/taskset')
+export const OUR_SERVER = join(ROOT, 'server/main.ts')
+
+/** The limiter of Signal lets 60 identified messages pass at once and one a second, per sender and recipient. */
+export const LIMITS = { messages: { bucket: 1e9, refill: 0.000_001 } }
+
+export type Ready = {
+  readonly pid: number
+  readonly urls: { readonly chat: string }
+  readonly tls: { readonly caPem: string }
+  readonly outbox?: string
+}
+export type Server = { readonly target: Target; readonly ready: Ready; stop(): Promise<void> }
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+function start(core: string, args: readonly string[], output: number | 'inherit', ipc = false): ChildProcess {
+  const command = [process.execPath, ...args]
+  const [program, ...rest] = pinned ? ['taskset', '-c', core, ...command] : command
+  const stdio = ['ignore' as const, output, output, ...(ipc ? ['ipc' as const] : [])]
+  const child = spawn(program!, rest, { stdio, cwd: ROOT })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+export function startFloor(floor: Floor, directory: string): Promise<Server> {
+  const frames = floor === 'thin' ? 'thin' : 'signal'
+  const args = [join(ROOT, 'bench/floors', `${floor}.ts`), '--port', '0']
+  return startServer(args, directory, { name: floor, frames, receipts: false })
+}
+
+/** `nodeOptions` go before the program, as `--cpu-prof` does. */
+export async function startOurs(directory: string, nodeOptions: readonly string[] = []): Promise<Server> {
+  mkdirSync(directory, { recursive: true })
+  const config = join(directory, 'bench.yaml')
+  writeFileSync(config, JSON.stringify({ limits: LIMITS }))
+  const args = [...nodeOptions, OUR_SERVER, 'up', '--port', String(await freePort()), '--config', config]
+  return startServer(args, directory, { name: 'ours', frames: 'signal', receipts: true })
+}
+
+async function startServer(
+  args: readonly string[],
+  directory: string,
+  traits: Pick<Target, 'name' | 'frames' | 'receipts'>,
+): Promise<Server> {
+  mkdirSync(directory, { recursive: true })
+  const readyFile = join(directory, `ready-${Date.now()}.json`)
+  const log = join(directory, 'log')
+  const output = openSync(log, 'a')
+  const child = start(SERVER_CORE, [...args, '--data', join(directory, 'data'), '--ready', readyFile], output)
+  closeSync(output)
+  const ready = await readyWhen(child, readyFile, log)
+  const { port } = new URL(ready.urls.chat)
+  const target = { ...traits, pid: child.pid!, port: Number(port), caPem: ready.tls.caPem }
+  return { target, ready, stop: () => stop(child) }
+}
+
+async function readyWhen(child: ChildProcess, file: string, log: string): Promise<Ready> {
+  const deadline = Date.now() + READY_WITHIN_MS
+  while (!existsSync(file)) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      throw new Error(`a server did not start:\n${readFileSync(log, 'utf8').slice(-2000)}`)
+    }
+    await sleep(20)
+  }
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOPPED_WITHIN_MS)
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  clearTimeout(timer)
+}
+
+/** Runs one job in a fresh generator. */
+export async function generate(job: Job): Promise<Result> {
+  const child = start(GENERATOR_CORE, [join(ROOT, 'bench/generator.ts')], 'inherit', true)
+  child.send(job)
+  const result = await Promise.race([
+    once(child, 'message').then(([message]) => message as Result),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`the generator ended with ${code}`)
+    }),
+  ])
+  return result
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
