@@ -1,0 +1,161 @@
+// The server's own keys: made at first start, the same ever after.
+import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { PrivateKey, ServerCertificate } from '@signalapp/libsignal-client'
+import {
+  GenericServerSecretParams,
+  ServerSecretParams,
+} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { z } from 'zod'
+import { PrivateFolder, SecretsError } from './private-folder.ts'
+
+export { SecretsError }
+
+const FILE = 'secrets.json'
+const KEY_BYTES = 32
+/** Embedded in sender certificates; only Signal's own servers need a number that clients know. */
+const SERVER_CERTIFICATE_ID = 1
+
+/** For the token of one external service: `secret` signs, `userIdKey` hides the account's id. */
+export type ExternalServiceSecret = { readonly secret: Buffer; readonly userIdKey: Buffer }
+export type ExternalService = 'storage' | 'directory' | 'svr2'
+
+/** What clients must be given: base64, in the names of the ready file. */
+export type PublicKeys = {
+  readonly serverPublicParams: string
+  readonly genericServerPublicParams: string
+  readonly backupServerPublicParams: string
+  readonly unidentifiedSenderTrustRoots: readonly string[]
+}
+
+const key = z.base64().transform((text) => Buffer.from(text, 'base64'))
+const symmetricKey = key.refine((bytes) => bytes.length === KEY_BYTES)
+const externalService = z.strictObject({ secret: symmetricKey, userIdKey: symmetricKey })
+
+const stored = z.strictObject({
+  version: z.literal(1),
+  databaseKey: symmetricKey,
+  serverSecretParams: key.transform((bytes) => new ServerSecretParams(bytes)),
+  genericServerSecretParams: key.transform((bytes) => new GenericServerSecretParams(bytes)),
+  backupServerSecretParams: key.transform((bytes) => new GenericServerSecretParams(bytes)),
+  senderTrustRoot: key.transform((bytes) => PrivateKey.deserialize(bytes)),
+  senderCertificateKey: key.transform((bytes) => PrivateKey.deserialize(bytes)),
+  serverCertificate: key.transform((bytes) => ServerCertificate.deserialize(bytes)),
+  linkDeviceSecret: symmetricKey,
+  externalServices: z.strictObject({
+    storage: externalService,
+    directory: externalService,
+    svr2: externalService,
+  }),
+})
+type Keys = z.output<typeof stored>
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
+const newKey = () => base64(randomBytes(KEY_BYTES))
+const newExternalService = () => ({ secret: newKey(), userIdKey: newKey() })
+
+function newSecrets(): z.input<typeof stored> {
+  const trustRoot = PrivateKey.generate()
+  const certificateKey = PrivateKey.generate()
+  const certificate = ServerCertificate.new(SERVER_CERTIFICATE_ID, certificateKey.getPublicKey(), trustRoot)
+  return {
+    version: 1,
+    databaseKey: newKey(),
+    serverSecretParams: base64(ServerSecretParams.generate().serialize()),
+    genericServerSecretParams: base64(GenericServerSecretParams.generate().serialize()),
+    backupServerSecretParams: base64(GenericServerSecretParams.generate().serialize()),
+    senderTrustRoot: base64(trustRoot.serialize()),
+    senderCertificateKey: base64(certificateKey.serialize()),
+    serverCertificate: base64(certificate.serialize()),
+    linkDeviceSecret: newKey(),
+    externalServices: {
+      storage: newExternalService(),
+      directory: newExternalService(),
+      svr2: newExternalService(),
+    },
+  }
+}
+
+/** Every getter but `publicKeys` must stay secret. The object itself prints and serializes as nothing. */
+export class Secrets {
+  readonly #keys: Keys
+
+  constructor(keys: Keys) {
+    this.#keys = keys
+  }
+
+  get databaseKey(): Buffer {
+    return this.#keys.databaseKey
+  }
+
+  get serverSecretParams(): ServerSecretParams {
+    return this.#keys.serverSecretParams
+  }
+
+  get genericServerSecretParams(): GenericServerSecretParams {
+    return this.#keys.genericServerSecretParams
+  }
+
+  get backupServerSecretParams(): GenericServerSecretParams {
+    return this.#keys.backupServerSecretParams
+  }
+
+  get senderTrustRoot(): PrivateKey {
+    return this.#keys.senderTrustRoot
+  }
+
+  /** Signs sender certificates; `serverCertificate` is the trust root's word for it. */
+  get senderCertificateKey(): PrivateKey {
+    return this.#keys.senderCertificateKey
+  }
+
+  get serverCertificate(): ServerCertificate {
+    return this.#keys.serverCertificate
+  }
+
+  get linkDeviceSecret(): Buffer {
+    return this.#keys.linkDeviceSecret
+  }
+
+  get externalServices(): Readonly<Record<ExternalService, ExternalServiceSecret>> {
+    return this.#keys.externalServices
+  }
+
+  get publicKeys(): PublicKeys {
+    const { serverSecretParams, genericServerSecretParams, backupServerSecretParams, senderTrustRoot } =
+      this.#keys
+    return {
+      serverPublicParams: base64(serverSecretParams.getPublicParams().serialize()),
+      genericServerPublicParams: base64(genericServerSecretParams.getPublicParams().serialize()),
+      backupServerPublicParams: base64(backupServerSecretParams.getPublicParams().serialize()),
+      unidentifiedSenderTrustRoots: [base64(senderTrustRoot.getPublicKey().serialize())],
+    }
+  }
+
+  toJSON(): string {
+    return '[secrets]'
+  }
+
+  [inspect.custom](): string {
+    return '[secrets]'
+  }
+}
+
+function parse(text: string, path: string): Keys {
+  try {
+    return stored.parse(JSON.parse(text))
+  } catch {
+    // The reason could quote what stands in the file.
+    throw new SecretsError(`${path}/${FILE} is damaged or of another version: put the right copy back.`)
+  }
+}
+
+/**
+ * Loads the secrets of a folder, or makes them if it has none: on disk when this returns, and the same for every
+ * process that opens the folder at once. Throws `SecretsError`.
+ */
+export async function openSecrets(folder: string): Promise<Secrets> {
+  const place = await PrivateFolder.open(folder)
+  const text = (await place.read(FILE)) ?? (await place.create(FILE, JSON.stringify(newSecrets(), null, 2)))
+  return new Secrets(parse(text, folder))
+}
