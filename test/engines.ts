@@ -30,10 +30,10 @@ export function forEachEngine(name: string, run: (open: OpenEngine, t: TestConte
 
 /** An empty database that lives as long as the test, or nothing if the engine is not installed. */
 export async function freshEngine(engine: EngineName, t: TestContext): Promise<OpenEngine | undefined> {
-  const config = engine === 'sqlite' ? await freshSqlite(t) : await freshPostgres()
-  if (!config) return undefined
   const opened: Sql[] = []
   t.after(() => Promise.all(opened.map((sql) => sql.close())))
+  const config = engine === 'sqlite' ? await freshSqlite(t) : await freshPostgres()
+  if (!config) return undefined
   return async () => {
     const sql = await openSql(config, reportFatal)
     opened.push(sql)
@@ -51,7 +51,7 @@ async function freshPostgres(): Promise<SqlConfig | undefined> {
   return cluster && { engine: 'postgres', url: await cluster.freshDatabase() }
 }
 
-/** A folder that is removed, after what was opened in it later is closed, when the test ends. */
+/** A folder that is removed when the test ends. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'helio-test-'))
   t.after(() => rm(folder, { recursive: true, force: true }))

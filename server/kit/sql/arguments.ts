@@ -1,8 +1,11 @@
 import type { SqlValue } from './sql.ts'
 
-/** Throws a TypeError for what one engine would store otherwise than the other, or not at all. */
-export function checkArguments(args: readonly SqlValue[]): void {
-  for (const value of args) if (!isSqlValue(value)) throw badArgument(value)
+/** A copy that later changes of the bytes do not reach. Throws a TypeError for what is no `SqlValue`. */
+export function capture(args: readonly SqlValue[]): SqlValue[] {
+  return args.map((value) => {
+    if (!isSqlValue(value)) throw badArgument(value)
+    return value instanceof Uint8Array ? Buffer.from(value) : value
+  })
 }
 
 export const badArgument = (value: unknown): TypeError =>

@@ -62,15 +62,25 @@ async function attempt(
   return judgements
 }
 
+/** The first statement that went wrong decides, as if those after it had not been sent. */
 function judge(list: readonly Statement[], settled: readonly PromiseSettledResult<Outcome>[]): Judgement {
   const outcomes: Outcome[] = []
-  for (const result of settled) {
-    if (result.status === 'fulfilled') outcomes.push(result.value)
-    else
-      return { answer: asFailure(result.reason), isUndone: true, isRetryable: isWorthRetrying(result.reason) }
+  for (const [at, result] of settled.entries()) {
+    if (result.status === 'rejected') return faulty(result.reason)
+    const { must } = list[at]!
+    if (must !== undefined && result.value.changes !== must) return unmet(at, settled)
+    outcomes.push(result.value)
   }
-  const unmet = list.findIndex(({ must }, at) => must !== undefined && outcomes[at]!.changes !== must)
-  if (unmet === -1) return { answer: { ok: true, outcomes }, isUndone: false, isRetryable: false }
-  const hasChanged = outcomes.some(({ changes }) => changes > 0)
-  return { answer: { ok: false, unmet }, isUndone: hasChanged, isRetryable: false }
+  return { answer: { ok: true, outcomes }, isUndone: false, isRetryable: false }
+}
+
+const faulty = (reason: unknown): Judgement => ({
+  answer: asFailure(reason),
+  isUndone: true,
+  isRetryable: isWorthRetrying(reason),
+})
+
+function unmet(at: number, settled: readonly PromiseSettledResult<Outcome>[]): Judgement {
+  const isClean = settled.every((result) => result.status === 'fulfilled' && result.value.changes === 0)
+  return { answer: { ok: false, unmet: at }, isUndone: !isClean, isRetryable: false }
 }

@@ -128,8 +128,8 @@ export const isWorthRetrying = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && /^40/.test(error.code ?? '')
 
 const UNIQUE_VIOLATION = '23505'
-/** Connection, rollback, resources, object state, operator intervention, system error, corruption. */
-const SERVER_TROUBLE = /^(08|25|40|53|55|57|58|XX)/
+/** Connection (but not a wrong number of arguments, 08P01), rollback, resources, object state, operator intervention, system error, corruption. */
+const SERVER_TROUBLE = /^(08(?!P01)|25|40|53|55|57|58|XX)/
 
 function unreachable(error: unknown): StorageError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'no answer'

@@ -1,6 +1,6 @@
 // PostgreSQL behind the `Sql` interface: one writer connection with group commit, a small pool of readers.
 import pg from 'pg'
-import { checkArguments } from './arguments.ts'
+import { capture } from './arguments.ts'
 import { type Answer, applyBatch } from './postgres-batch.ts'
 import { asFailure, PostgresSession, postgresConfig, StatementNames } from './postgres-session.ts'
 import type { Sql, SqlRow, SqlValue, Statement, Written } from './sql.ts'
@@ -52,9 +52,9 @@ class Postgres implements Sql {
 
   async read<Row extends SqlRow = SqlRow>(sql: string, args: readonly SqlValue[] = []): Promise<Row[]> {
     if (this.#closing) throw closed()
-    checkArguments(args)
+    const query = this.#names.query({ sql, args: capture(args) })
     try {
-      return (await this.#readers.query<Row>(this.#names.query({ sql, args }))).rows
+      return (await this.#readers.query<Row>(query)).rows
     } catch (error) {
       throw asFailure(error)
     }
@@ -62,9 +62,9 @@ class Postgres implements Sql {
 
   async write(statements: readonly Statement[]): Promise<Written> {
     if (this.#closing) throw closed()
-    for (const { args } of statements) checkArguments(args)
+    const list = statements.map((statement) => ({ ...statement, args: capture(statement.args) }))
     return new Promise((resolve, reject) => {
-      this.#queue.push({ list: statements, resolve, reject })
+      this.#queue.push({ list, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }

@@ -40,8 +40,11 @@ export function lockFile(file: string): Database {
 }
 
 /** SQLite's name of an error, such as SQLITE_BUSY; empty for what is not SQLite's. */
-export const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return error.message.startsWith('sqlite open error') ? 'SQLITE_CANTOPEN' : ''
+}
 
 function explained<T>(file: string, open: () => T): T {
   try {
