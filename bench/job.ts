@@ -16,6 +16,8 @@ export type Mode = 'identified' | 'sealed'
 export type Target = {
   readonly name: string
   readonly pid: number
+  /** The core that it is pinned to, if it is. */
+  readonly core: number | undefined
   readonly port: number
   readonly caPem: string
   readonly frames: 'thin' | 'signal'
@@ -66,6 +68,8 @@ export type PhaseResult = {
   readonly cpuSecondsPer1000: number
   readonly serverCpuShare: number
   readonly generatorCpuShare: number
+  /** What others took of the server's core, when it is pinned to one. */
+  readonly othersCpuShare: number
   readonly ackMs: Percentiles
   readonly endToEndMs: Percentiles
   readonly lost: number

@@ -17,7 +17,8 @@ export const PAIRS = 100
 export const WINDOW = 8
 export const PAYLOAD_BYTES = 818
 
-const RATES = [2000, 5000]
+/** Messages a second at which ours and its floor are compared alike. */
+export const RATES: readonly number[] = [2000, 5000]
 
 const load = (subject: Subject, transport: Transport, mode: Mode): Omit<Load, 'phases'> => ({
   subject,

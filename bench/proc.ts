@@ -10,6 +10,13 @@ export function cpuSeconds(pid: number): number {
   return family(pid).reduce((sum, member) => sum + ownTicks(member), 0) / TICKS_PER_SECOND
 }
 
+/** How long a core has been doing anything for anybody, in seconds. */
+export function coreBusySeconds(core: number): number {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n')[core + 1]!
+  const [user, nice, system, , , irq, softirq] = line.split(' ').slice(1).map(Number)
+  return (user! + nice! + system! + irq! + softirq!) / TICKS_PER_SECOND
+}
+
 /** Resident memory of a process and of all below it. */
 export function rssKib(pid: number): number {
   return family(pid).reduce((sum, member) => sum + ownRssKib(member), 0)

@@ -73,7 +73,8 @@ async function startServer(
   closeSync(output)
   const ready = await readyWhen(child, readyFile, log)
   const { port } = new URL(ready.urls.chat)
-  const target = { ...traits, pid: child.pid!, port: Number(port), caPem: ready.tls.caPem }
+  const core = pinned ? Number(SERVER_CORE) : undefined
+  const target = { ...traits, pid: child.pid!, core, port: Number(port), caPem: ready.tls.caPem }
   return { target, ready, stop: () => stop(child) }
 }
 

@@ -1,13 +1,14 @@
 // Tables of figures, each beside its ratio to the floor that stores.
 import { cpus } from 'node:os'
 import type { IdleResult, PhaseResult } from './job.ts'
-import type { Load } from './plan.ts'
+import { type Load, RATES } from './plan.ts'
 
 export type LoadFigures = Omit<Load, 'phases'> & { readonly result: PhaseResult; readonly rssMiB: number }
 export type IdleFigures = IdleResult & { readonly subject: string; readonly note: string }
 export type Figures = { readonly loads: readonly LoadFigures[]; readonly idle: readonly IdleFigures[] }
 
-const CORES_BUSY = 0.8
+const GENERATOR_BUSY = 0.8
+const OTHERS_BUSY = 0.1
 const NAMES = {
   thin: 'floor: thin relay',
   frames: "floor: Signal's frames",
@@ -39,7 +40,9 @@ function warnings(result: PhaseResult): string {
     result.duplicates > 0 && `duplicates ${result.duplicates}`,
     result.refused > 0 && `refused ${result.refused}`,
     result.receiptsMissing > 0 && `receipts missing ${result.receiptsMissing}`,
-    result.generatorCpuShare > CORES_BUSY && 'the generator is busy: the rate may be its own',
+    result.generatorCpuShare > GENERATOR_BUSY && 'the generator is busy: the rate may be its own',
+    result.othersCpuShare > OTHERS_BUSY &&
+      `others took ${percent(result.othersCpuShare)} of the server's core`,
     result.complaint,
   ].filter(Boolean)
   return found.length > 0 ? `  ! ${found.join(', ')}` : ''
@@ -146,8 +149,9 @@ function totals(loads: readonly LoadFigures[]): string {
 function medians(loads: readonly LoadFigures[]): LoadFigures[] {
   const groups = new Map<string, LoadFigures[]>()
   for (const row of loads) {
-    const half = row.result.phase === 'rate' && ![2000, 5000].includes(row.result.perSecondAsked ?? 0)
-    const key = `${describe(row)} ${row.result.phase} ${half ? 'half' : row.result.perSecondAsked}`
+    const { phase, perSecondAsked = 0 } = row.result
+    const rate = RATES.includes(perSecondAsked) ? perSecondAsked : 'half of the most'
+    const key = `${describe(row)} ${phase} ${rate}`
     groups.set(key, [...(groups.get(key) ?? []), row])
   }
   return [...groups.values()].map((rows) => {

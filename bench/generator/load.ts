@@ -1,7 +1,7 @@
 // Runs the phases of a load job, and reads the server's CPU around each.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadJob, LoadResult, Phase, PhaseResult } from '../job.ts'
-import { cpuSeconds, rssKib } from '../proc.ts'
+import { coreBusySeconds, cpuSeconds, rssKib } from '../proc.ts'
 import { Line } from './line.ts'
 import { Meter } from './meter.ts'
 
@@ -126,12 +126,16 @@ class Load {
   }
 
   private reading() {
-    return { atMs: performance.now(), server: cpuSeconds(this.job.target.pid), own: process.cpuUsage() }
+    const { pid, core } = this.job.target
+    const server = cpuSeconds(pid)
+    const others = core === undefined ? 0 : coreBusySeconds(core) - server
+    return { atMs: performance.now(), server, others, own: process.cpuUsage() }
   }
 
   private result(phase: Phase, before: ReturnType<Load['reading']>, seconds: number): PhaseResult {
     const { meter } = this
-    const cpu = cpuSeconds(this.job.target.pid) - before.server
+    const after = this.reading()
+    const cpu = after.server - before.server
     const own = process.cpuUsage(before.own)
     const messages = phase.kind === 'store' ? meter.accepted : meter.received
     const lost = phase.kind === 'store' ? 0 : this.missing()
@@ -145,6 +149,7 @@ class Load {
       cpuSecondsPer1000: (cpu / messages) * 1000,
       serverCpuShare: cpu / seconds,
       generatorCpuShare: (own.user + own.system) / 1e6 / seconds,
+      othersCpuShare: ((after.others - before.others) * 1000) / (after.atMs - before.atMs),
       ackMs: meter.ackMs.percentiles(),
       endToEndMs: meter.endToEndMs.percentiles(),
       lost,
