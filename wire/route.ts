@@ -128,6 +128,8 @@ export type Access =
   | { readonly kind: 'device'; readonly device: DeviceAddress }
   | { readonly kind: 'access-key'; readonly key: Uint8Array }
   | { readonly kind: 'group-send-token'; readonly token: Uint8Array }
+  /** Claims that the target lets everybody in; over REST that is any access key. */
+  | { readonly kind: 'unrestricted' }
   | { readonly kind: 'none' }
 
 type Caller = {
@@ -151,6 +153,7 @@ export type CallOf<R extends Route> = {
   readonly remoteAddress: string
   readonly userAgent: string | undefined
   readonly acceptLanguage: string | undefined
+  readonly door: 'rest' | 'websocket'
 }
 
 type ReplyFor<Status, B> = [BodyValue<B>] extends [undefined]

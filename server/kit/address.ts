@@ -16,6 +16,12 @@ export function limiterAddress(address: string): string {
   return embeddedIpv4(groups) ?? `${networkText(groups.slice(0, 4))}::/64`
 }
 
+/** The 4 or 16 bytes of a valid address. */
+export const addressBytes = (address: string): Buffer =>
+  isIP(address) === 4
+    ? Buffer.from(address.split('.').map(Number))
+    : Buffer.from(ipv6Groups(address).flatMap((group) => [group >> 8, group & 0xff]))
+
 /** The eight 16-bit groups of a valid IPv6 address. */
 function ipv6Groups(address: string): number[] {
   const [head, tail] = address.split('::') as [string, string | undefined]

@@ -1,8 +1,9 @@
 // What an operator can set: every key with its description and its default. The documents are generated from here.
 import { z } from 'zod'
+import { CAPABILITIES } from '../../wire/types.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
-export const ROLES = ['chat', 'storage', 'files', 'push', 'captcha', 'turn'] as const
+export const ROLES = ['chat'] as const
 export type Role = (typeof ROLES)[number]
 
 const limit = (name: LimiterName) =>
@@ -74,6 +75,12 @@ const registration = z.strictObject({
     .min(1)
     .default(['console'])
     .describe('How codes are sent, in order of preference. `console` writes them to the outbox file.'),
+  requiredCapabilities: z
+    .array(z.enum(CAPABILITIES))
+    .default([])
+    .describe(
+      'Capabilities without which a client is too old to register (499). Signal’s servers demand `spqr`.',
+    ),
 })
 
 const log = z.strictObject({

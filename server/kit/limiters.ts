@@ -93,6 +93,8 @@ export const LIMITERS = {
   oneTimeDonation: open('ip', 5, MINUTE),
   addSubscriptionPaymentMethod: open('ip', 10, MINUTE),
   checkTotp: closed('aci', 5, 6 * SECOND),
+  // Ours: Signal's registration service, which has this one, publishes no figures.
+  verificationSession: closed('number', 10, 2 * MINUTE),
 } as const satisfies Record<string, Limiter>
 
 export type LimiterName = keyof typeof LIMITERS

@@ -80,6 +80,7 @@ export const keysRoutes = {
     },
     replies: {
       200: json(z.object({ identityKey: ecPublicKey, devices: z.array(DevicePreKeys) })),
+      401: nothing,
       404: nothing,
     },
   }),

@@ -41,6 +41,7 @@ export const messagesRoutes = {
     body: json(IncomingMessageList),
     replies: {
       200: json(z.object({ needsSync: z.boolean() })),
+      401: nothing,
       404: nothing,
       409: json(z.object({ missingDevices: deviceIds, extraDevices: deviceIds })),
       410: json(z.object({ staleDevices: deviceIds })),

@@ -1,0 +1,74 @@
+// Accounts in memory: every message looks one up. What is written is told here, and to the other processes.
+import { type Aci, isPni, type Pni, type ServiceId } from '../../../wire/types.ts'
+import type { Bus } from '../../kit/bus.ts'
+import type { Account } from './account.ts'
+import type { AccountStore } from './store.ts'
+
+const CHANNEL = 'accounts'
+/** About 1 KiB each. */
+const MAX_CACHED = 50_000
+
+export class AccountCache {
+  readonly #store: AccountStore
+  readonly #bus: Bus
+  readonly #accounts = new Map<Aci, Account>()
+  readonly #acis = new Map<Pni, Aci>()
+  /** Rises when something was forgotten; a read that began before is not kept. */
+  #generation = 0
+
+  constructor(store: AccountStore, bus: Bus) {
+    this.#store = store
+    this.#bus = bus
+    bus.subscribe(CHANNEL, (event) => this.#forget(event.type as Aci))
+  }
+
+  async get(id: ServiceId): Promise<Account | undefined> {
+    const aci = isPni(id) ? await this.#aciOf(id) : id
+    if (aci === undefined) return undefined
+    const account = this.#accounts.get(aci) ?? (await this.#load(aci))
+    return account && isPni(id) && account.pni !== id ? undefined : account
+  }
+
+  /** The account, if it is here already: the hot path asks this first. */
+  peek(id: ServiceId): Account | undefined {
+    return isPni(id) ? undefined : this.#accounts.get(id)
+  }
+
+  /** Call it after a write of the account has committed. */
+  changed(account: Account): void {
+    this.#bus.publish(CHANNEL, { type: account.aci })
+  }
+
+  async #aciOf(pni: Pni): Promise<Aci | undefined> {
+    const known = this.#acis.get(pni)
+    if (known !== undefined) return known
+    const generation = this.#generation
+    const aci = await this.#store.aciOf(pni)
+    if (aci !== undefined && generation === this.#generation) keep(this.#acis, pni, aci)
+    return aci
+  }
+
+  async #load(aci: Aci): Promise<Account | undefined> {
+    const generation = this.#generation
+    const account = await this.#store.read(aci)
+    if (account && generation === this.#generation) keep(this.#accounts, aci, account)
+    return account
+  }
+
+  #forget(aci: Aci): void {
+    this.#generation++
+    const account = this.#accounts.get(aci)
+    if (account) this.#acis.delete(account.pni)
+    this.#accounts.delete(aci)
+  }
+}
+
+/** Keeps an entry; the oldest makes room. */
+function keep<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.set(key, value)
+  if (map.size <= MAX_CACHED) return
+  for (const oldest of map.keys()) {
+    map.delete(oldest)
+    return
+  }
+}

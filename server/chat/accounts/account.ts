@@ -1,0 +1,60 @@
+// What the server knows of an account. Values are immutable: a change makes a new account.
+import type { Aci, Capability, DeviceId, E164, IdentityType, Pni, ServiceId } from '../../../wire/types.ts'
+import { isPni, PRIMARY_DEVICE } from '../../../wire/types.ts'
+
+export type Device = {
+  readonly id: DeviceId
+  /** Tells this device from an earlier one with the same id. */
+  readonly createdAtMs: number
+  readonly authSalt: string
+  readonly authHash: string
+  readonly registrationId: number
+  readonly pniRegistrationId: number
+  /** Encrypted by the client. */
+  readonly name: Uint8Array | undefined
+  readonly capabilities: ReadonlySet<Capability>
+  readonly fetchesMessages: boolean
+  readonly apnToken: string | undefined
+  readonly fcmToken: string | undefined
+  readonly userAgent: string | undefined
+  /** The start of the day (UTC) on which it last authenticated. */
+  readonly lastSeenMs: number
+}
+
+export type Account = {
+  readonly aci: Aci
+  readonly pni: Pni
+  readonly e164: E164
+  readonly aciIdentityKey: Uint8Array
+  readonly pniIdentityKey: Uint8Array
+  readonly unidentifiedAccessKey: Uint8Array | undefined
+  readonly unrestrictedUnidentifiedAccess: boolean
+  readonly discoverableByPhoneNumber: boolean
+  readonly createdAtMs: number
+  /** Counts the writes of the account; a write names the version that it saw. */
+  readonly version: number
+  /** In the order of their ids; the primary device is first. */
+  readonly devices: readonly Device[]
+}
+
+export const deviceOf = (account: Account, id: DeviceId): Device | undefined =>
+  account.devices.find((device) => device.id === id)
+
+/** True if every device has it, or the primary alone where that is what counts. */
+export const hasCapability = (
+  account: Account,
+  capability: Capability,
+  of: 'any' | 'primary' | 'all',
+): boolean => {
+  if (of === 'any') return account.devices.some((device) => device.capabilities.has(capability))
+  if (of === 'all') return account.devices.every((device) => device.capabilities.has(capability))
+  return deviceOf(account, PRIMARY_DEVICE)?.capabilities.has(capability) === true
+}
+
+export const identityKeyOf = (account: Account, identity: IdentityType): Uint8Array =>
+  identity === 'aci' ? account.aciIdentityKey : account.pniIdentityKey
+
+export const registrationIdOf = (device: Device, identity: IdentityType): number =>
+  identity === 'aci' ? device.registrationId : device.pniRegistrationId
+
+export const identityOf = (id: ServiceId): IdentityType => (isPni(id) ? 'pni' : 'aci')

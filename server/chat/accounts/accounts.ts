@@ -1,0 +1,176 @@
+// Accounts: who they are, who may speak for them, what they let others do.
+import type { Credentials } from '../../../wire/route.ts'
+import {
+  type Capability,
+  type DeviceAddress,
+  type DeviceId,
+  type E164,
+  type Pni,
+  PRIMARY_DEVICE,
+  parseAci,
+  pniFromUuid,
+  type ServiceId,
+} from '../../../wire/types.ts'
+import type { Bus } from '../../kit/bus.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Limits } from '../../kit/limits.ts'
+import type { Random } from '../../kit/random.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import { type Account, type Device, deviceOf } from './account.ts'
+import { AccountCache } from './account-cache.ts'
+import { passwordMatches } from './device-password.ts'
+import { AccountStore } from './store.ts'
+
+const DAY_MS = 86_400_000
+const MAX_RETRIES = 10
+
+/** What a device says of itself and its account; absent means that it takes the default. */
+export type Attributes = {
+  readonly fetchesMessages: boolean
+  readonly name: Uint8Array | undefined
+  readonly capabilities: ReadonlySet<Capability>
+  readonly userAgent: string | undefined
+  readonly unidentifiedAccessKey: Uint8Array | undefined
+  readonly unrestrictedUnidentifiedAccess: boolean
+  readonly discoverableByPhoneNumber: boolean
+}
+
+export type AccountsOptions = {
+  readonly sql: Sql
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+}
+
+export class Accounts {
+  readonly #store: AccountStore
+  readonly #cache: AccountCache
+  readonly #sql: Sql
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #limits: Limits
+
+  constructor(options: AccountsOptions) {
+    this.#sql = options.sql
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#limits = options.limits
+    this.#store = new AccountStore(options.sql)
+    this.#cache = new AccountCache(this.#store, options.bus)
+  }
+
+  find(id: ServiceId): Promise<Account | undefined> {
+    return this.#cache.get(id)
+  }
+
+  /** The account if it is in memory: spares the hot path a turn of the event loop. */
+  peek(id: ServiceId): Account | undefined {
+    return this.#cache.peek(id)
+  }
+
+  /** The account of a device that was authenticated; refuses if it was removed meanwhile. */
+  async of(address: DeviceAddress): Promise<{ account: Account; device: Device }> {
+    const account = this.#cache.peek(address.aci) ?? (await this.#cache.get(address.aci))
+    const device = account && deviceOf(account, address.deviceId)
+    if (!account || !device) throw new Refusal('invalid-credentials')
+    return { account, device }
+  }
+
+  /** Checks Basic credentials `<aci>[.<device>]` and notes the day of the visit. */
+  async authenticate(credentials: Credentials): Promise<DeviceAddress | undefined> {
+    const address = parseUsername(credentials.username)
+    const account = address && (await this.#cache.get(address.aci))
+    const device = account && deviceOf(account, address.deviceId)
+    if (!account || !device || !passwordMatches(device, credentials.password)) return undefined
+    await this.#touch(account, device)
+    return address
+  }
+
+  /** The identity of a phone number, made when it is first asked for. */
+  pniOf(e164: E164): Promise<Pni> {
+    return this.#store.pniOf(e164, pniFromUuid(this.#random.uuid()))
+  }
+
+  /**
+   * Adds an account, or replaces the one it supersedes, together with `others` in one transaction.
+   * False if somebody else wrote in between: read again and decide anew.
+   */
+  async put(account: Account, others: readonly Statement[]): Promise<boolean> {
+    const own = account.version === 1 ? this.#store.creation(account) : this.#store.replacement(account)
+    const written = await this.#sql.write([...own, ...others])
+    if (written.ok) this.#cache.changed(account)
+    return written.ok
+  }
+
+  async setAttributes(address: DeviceAddress, attributes: Attributes): Promise<void> {
+    await this.#update(address, (account, device) => ({
+      ...account,
+      ...accessOf(attributes),
+      devices: replaceDevice(account, {
+        ...device,
+        fetchesMessages: attributes.fetchesMessages,
+        name: attributes.name ?? device.name,
+        capabilities: attributes.capabilities,
+        userAgent: attributes.userAgent ?? device.userAgent,
+        lastSeenMs: startOfDay(this.#clock.nowMs()),
+      }),
+    }))
+  }
+
+  async setCapabilities(address: DeviceAddress, capabilities: ReadonlySet<Capability>): Promise<void> {
+    await this.#update(address, (account, device) => ({
+      ...account,
+      devices: replaceDevice(account, { ...device, capabilities }),
+    }))
+  }
+
+  /** Refuses with 429 where one address asks for too many. */
+  async exists(id: ServiceId, remoteAddress: string): Promise<boolean> {
+    await this.#limits.take('checkAccountExistence', remoteAddress)
+    return (await this.#cache.get(id)) !== undefined
+  }
+
+  async #update(
+    address: DeviceAddress,
+    change: (account: Account, device: Device) => Account,
+  ): Promise<void> {
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const { account, device } = await this.of(address)
+      const changed = { ...change(account, device), version: account.version + 1 }
+      if (await this.put(changed, [])) return
+      this.#cache.changed(account)
+    }
+    throw new Refusal('unavailable')
+  }
+
+  /** At most once a day, at a moment of the day that is the account's own, so that the writes spread. */
+  async #touch(account: Account, device: Device): Promise<void> {
+    const offsetMs = (Number.parseInt(account.aci.slice(-8), 16) % 86_400) * 1000
+    const dueMs = startOfDay(this.#clock.nowMs() - offsetMs)
+    if (device.lastSeenMs >= dueMs) return
+    await this.#store.touch(account.aci, device.id, startOfDay(this.#clock.nowMs()))
+    this.#cache.changed(account)
+  }
+}
+
+export const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
+
+export const accessOf = (attributes: Attributes) => ({
+  unidentifiedAccessKey: attributes.unidentifiedAccessKey,
+  unrestrictedUnidentifiedAccess: attributes.unrestrictedUnidentifiedAccess,
+  discoverableByPhoneNumber: attributes.discoverableByPhoneNumber,
+})
+
+const replaceDevice = (account: Account, device: Device): Device[] =>
+  account.devices.map((other) => (other.id === device.id ? device : other))
+
+function parseUsername(username: string): DeviceAddress | undefined {
+  const dot = username.indexOf('.')
+  const aci = parseAci(dot < 0 ? username : username.slice(0, dot))
+  if (!aci) return undefined
+  if (dot < 0) return { aci, deviceId: PRIMARY_DEVICE }
+  const suffix = username.slice(dot + 1)
+  return /^[1-9]\d{0,2}$/.test(suffix) ? { aci, deviceId: Number(suffix) as DeviceId } : undefined
+}

@@ -1,0 +1,164 @@
+import {
+  type Aci,
+  type Capability,
+  type DeviceId,
+  type E164,
+  type Pni,
+  pniFromUuid,
+  uuidFromBytes,
+  uuidOf,
+  uuidToBytes,
+} from '../../../wire/types.ts'
+import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import type { Account, Device } from './account.ts'
+
+const DEVICE_COLUMNS = `aci, device_id, created_at_ms, auth_salt, auth_hash, registration_id, pni_registration_id,
+  name, capabilities, fetches_messages, apn_token, fcm_token, user_agent, last_seen_ms`
+
+/** One query, so that an account and its devices are of one moment. */
+const SELECT_ACCOUNT = `SELECT accounts.*, device_id, devices.created_at_ms AS device_created_at_ms, auth_salt, auth_hash,
+    registration_id, pni_registration_id, name, capabilities, fetches_messages, apn_token, fcm_token, user_agent,
+    last_seen_ms
+  FROM accounts JOIN devices ON devices.aci = accounts.aci WHERE accounts.aci = $1 ORDER BY device_id`
+const INSERT_DEVICE = `INSERT INTO devices (${DEVICE_COLUMNS})
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+
+/** Owns the tables of accounts, devices and phone numbers' identities. */
+export class AccountStore {
+  private readonly sql: Sql
+
+  constructor(sql: Sql) {
+    this.sql = sql
+  }
+
+  async read(aci: Aci): Promise<Account | undefined> {
+    const rows = await this.sql.read(SELECT_ACCOUNT, [uuidToBytes(aci)])
+    return rows[0] && toAccount(rows[0], rows.map(toDevice))
+  }
+
+  async aciOf(pni: Pni): Promise<Aci | undefined> {
+    const [row] = await this.sql.read('SELECT aci FROM account_pnis WHERE pni = $1', [
+      uuidToBytes(uuidOf(pni)),
+    ])
+    return row && (uuidFromBytes(row['aci'] as Uint8Array) as Aci)
+  }
+
+  /** The identity of a number; `fresh` becomes it if the number has none yet. */
+  async pniOf(e164: E164, fresh: Pni): Promise<Pni> {
+    const [known] = await this.sql.read('SELECT pni FROM phone_numbers WHERE e164 = $1', [e164])
+    if (known) return pniFromUuid(uuidFromBytes(known['pni'] as Uint8Array))
+    const written = await this.sql.write([
+      {
+        sql: `INSERT INTO phone_numbers (e164, pni) VALUES ($1, $2)
+              ON CONFLICT (e164) DO UPDATE SET pni = phone_numbers.pni RETURNING pni`,
+        args: [e164, uuidToBytes(uuidOf(fresh))],
+      },
+    ])
+    if (!written.ok) throw new Error('a statement without a condition was unmet')
+    return pniFromUuid(uuidFromBytes(written.outcomes[0]!.rows[0]!['pni'] as Uint8Array))
+  }
+
+  /** Adds an account; unmet at 0 if somebody holds its PNI already. */
+  creation(account: Account): Statement[] {
+    return [
+      {
+        sql: 'INSERT INTO account_pnis (pni, aci) VALUES ($1, $2) ON CONFLICT (pni) DO NOTHING',
+        args: [uuidToBytes(uuidOf(account.pni)), uuidToBytes(account.aci)],
+        must: 1,
+      },
+      {
+        sql: `INSERT INTO accounts (version, e164, pni, aci_identity_key, pni_identity_key, unidentified_access_key,
+                unrestricted_unidentified_access, discoverable_by_phone_number, created_at_ms, aci)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+        args: [...accountValues(account), uuidToBytes(account.aci)],
+      },
+      ...account.devices.map((device) => ({ sql: INSERT_DEVICE, args: deviceValues(account.aci, device) })),
+    ]
+  }
+
+  /** Replaces an account and all its devices; unmet at 0 if it is no longer at the version before this one. */
+  replacement(account: Account): Statement[] {
+    const aci = uuidToBytes(account.aci)
+    return [
+      {
+        sql: `UPDATE accounts SET version = $1, e164 = $2, pni = $3, aci_identity_key = $4, pni_identity_key = $5,
+                unidentified_access_key = $6, unrestricted_unidentified_access = $7,
+                discoverable_by_phone_number = $8, created_at_ms = $9
+              WHERE aci = $10 AND version = $11`,
+        args: [...accountValues(account), aci, account.version - 1],
+        must: 1,
+      },
+      { sql: 'DELETE FROM devices WHERE aci = $1', args: [aci] },
+      ...account.devices.map((device) => ({ sql: INSERT_DEVICE, args: deviceValues(account.aci, device) })),
+    ]
+  }
+
+  /** Notes the day of a device's last visit; it does not count as a write of the account. */
+  async touch(aci: Aci, device: DeviceId, lastSeenMs: number): Promise<void> {
+    await this.sql.write([
+      {
+        sql: 'UPDATE devices SET last_seen_ms = $1 WHERE aci = $2 AND device_id = $3 AND last_seen_ms < $4',
+        args: [lastSeenMs, uuidToBytes(aci), device, lastSeenMs],
+      },
+    ])
+  }
+}
+
+const accountValues = (account: Account): SqlValue[] => [
+  account.version,
+  account.e164,
+  uuidToBytes(uuidOf(account.pni)),
+  account.aciIdentityKey,
+  account.pniIdentityKey,
+  account.unidentifiedAccessKey ?? null,
+  Number(account.unrestrictedUnidentifiedAccess),
+  Number(account.discoverableByPhoneNumber),
+  account.createdAtMs,
+]
+
+const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
+  uuidToBytes(aci),
+  device.id,
+  device.createdAtMs,
+  device.authSalt,
+  device.authHash,
+  device.registrationId,
+  device.pniRegistrationId,
+  device.name ?? null,
+  [...device.capabilities].join(' '),
+  Number(device.fetchesMessages),
+  device.apnToken ?? null,
+  device.fcmToken ?? null,
+  device.userAgent ?? null,
+  device.lastSeenMs,
+]
+
+const toAccount = (row: SqlRow, devices: Device[]): Account => ({
+  aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
+  pni: pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array)),
+  e164: row['e164'] as E164,
+  aciIdentityKey: row['aci_identity_key'] as Uint8Array,
+  pniIdentityKey: row['pni_identity_key'] as Uint8Array,
+  unidentifiedAccessKey: (row['unidentified_access_key'] as Uint8Array | null) ?? undefined,
+  unrestrictedUnidentifiedAccess: row['unrestricted_unidentified_access'] === 1,
+  discoverableByPhoneNumber: row['discoverable_by_phone_number'] === 1,
+  createdAtMs: row['created_at_ms'] as number,
+  version: row['version'] as number,
+  devices,
+})
+
+const toDevice = (row: SqlRow): Device => ({
+  id: row['device_id'] as number,
+  createdAtMs: row['device_created_at_ms'] as number,
+  authSalt: row['auth_salt'] as string,
+  authHash: row['auth_hash'] as string,
+  registrationId: row['registration_id'] as number,
+  pniRegistrationId: row['pni_registration_id'] as number,
+  name: (row['name'] as Uint8Array | null) ?? undefined,
+  capabilities: new Set((row['capabilities'] as string).split(' ').filter(Boolean) as Capability[]),
+  fetchesMessages: row['fetches_messages'] === 1,
+  apnToken: (row['apn_token'] as string | null) ?? undefined,
+  fcmToken: (row['fcm_token'] as string | null) ?? undefined,
+  userAgent: (row['user_agent'] as string | null) ?? undefined,
+  lastSeenMs: row['last_seen_ms'] as number,
+})

@@ -1,0 +1,63 @@
+// Who may reach an account without saying who they are (signal-api §0.6).
+import { timingSafeEqual } from 'node:crypto'
+import { ServiceId as LibsignalServiceId } from '@signalapp/libsignal-client'
+import {
+  GroupSendDerivedKeyPair,
+  GroupSendFullToken,
+  type ServerSecretParams,
+} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import type { Access } from '../../../wire/route.ts'
+import { isPni, type ServiceId } from '../../../wire/types.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Account } from './account.ts'
+
+export type Unidentified = Exclude<Access, { kind: 'device' }>
+
+export class UnidentifiedAccess {
+  readonly #params: () => ServerSecretParams
+  readonly #clock: Clock
+
+  constructor(params: () => ServerSecretParams, clock: Clock) {
+    this.#params = params
+    this.#clock = clock
+  }
+
+  /**
+   * A wrong key, a missing target and a target that allows nobody are one and the same refusal, so that nobody learns
+   * who exists; only a valid group send token may learn that there is no such account.
+   */
+  admit(access: Unidentified, id: ServiceId, target: Account | undefined): Admitted {
+    if (access.kind === 'group-send-token') {
+      if (!this.#tokenCovers(access.token, [id])) return REFUSED
+      return target ? { kind: 'admitted', target } : { kind: 'not-found' }
+    }
+    const open = target !== undefined && !isPni(id) && opens(access, target)
+    return open ? { kind: 'admitted', target } : REFUSED
+  }
+
+  #tokenCovers(bytes: Uint8Array, ids: readonly ServiceId[]): boolean {
+    try {
+      const token = new GroupSendFullToken(new Uint8Array(bytes))
+      const pair = GroupSendDerivedKeyPair.forExpiration(token.getExpiration(), this.#params())
+      const recipients = ids.map((id) => LibsignalServiceId.parseFromServiceIdString(id))
+      token.verify(recipients, pair, new Date(this.#clock.nowMs()))
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+export type Admitted =
+  | { readonly kind: 'admitted'; readonly target: Account }
+  | { readonly kind: 'refused' | 'not-found' }
+
+const REFUSED: Admitted = { kind: 'refused' }
+
+function opens(access: Exclude<Unidentified, { kind: 'group-send-token' }>, account: Account): boolean {
+  if (access.kind === 'none') return false
+  if (account.unrestrictedUnidentifiedAccess) return true
+  const own = account.unidentifiedAccessKey
+  if (access.kind === 'unrestricted' || own === undefined) return false
+  return own.length === access.key.length && timingSafeEqual(own, access.key)
+}

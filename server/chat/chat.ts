@@ -1,0 +1,95 @@
+// Signal-Server: the capabilities in their order. One may use those before it; what points back is registered here.
+import { join } from 'node:path'
+import type { Bound } from '../../wire/route.ts'
+import type { Bus } from '../kit/bus.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Config } from '../kit/config.ts'
+import type { GrpcMethod } from '../kit/grpc-service.ts'
+import { Limits } from '../kit/limits.ts'
+import type { Random } from '../kit/random.ts'
+import type { Authenticate } from '../kit/router.ts'
+import type { Secrets } from '../kit/secrets.ts'
+import { migrate } from '../kit/sql/migrate.ts'
+import type { Sql } from '../kit/sql/sql.ts'
+import type { Admit } from '../kit/websocket.ts'
+import { Accounts } from './accounts/accounts.ts'
+import { accountsRest } from './accounts/rest.ts'
+import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
+import { Configuration } from './configuration/configuration.ts'
+import { configurationRest, keepaliveRest } from './configuration/rest.ts'
+import { devicesRest } from './devices/rest.ts'
+import { keysGrpc } from './keys/grpc.ts'
+import { Keys } from './keys/keys.ts'
+import { keysRest } from './keys/rest.ts'
+import { messagesGrpc } from './messages/grpc.ts'
+import { Messages } from './messages/messages.ts'
+import { Queues } from './messages/queues.ts'
+import { messagesRest } from './messages/rest.ts'
+import { Sockets } from './messages/sockets.ts'
+import { MessageStore } from './messages/store.ts'
+import { Registration } from './registration/registration.ts'
+import { registrationRest } from './registration/rest.ts'
+import { verificationRest } from './verification/rest.ts'
+import type { CodeSender } from './verification/senders.ts'
+import { Verification } from './verification/verification.ts'
+
+export type ChatOptions = {
+  readonly sql: Sql
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: Random
+  readonly secrets: Secrets
+  readonly config: Config
+  readonly senders: readonly CodeSender[]
+  readonly onBug: (error: unknown, where: string) => void
+}
+
+export type Chat = {
+  readonly rest: readonly Bound[]
+  readonly grpc: readonly GrpcMethod[]
+  readonly admit: Admit
+  readonly authenticate: Authenticate
+  /** Removes what was acknowledged; the storage may be closed afterwards. */
+  close(): Promise<void>
+}
+
+export async function openChat(options: ChatOptions): Promise<Chat> {
+  const { sql, bus, clock, random, secrets, config, onBug } = options
+  await migrate(sql, 'chat', join(import.meta.dirname, 'migrations'), clock.nowMs())
+  const limits = new Limits({ clock, overrides: config.limits })
+  const accounts = new Accounts({ sql, bus, clock, random, limits })
+  const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
+  const keys = new Keys({ sql, accounts, access, limits })
+  const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
+  const messages = new Messages({ accounts, access, queues, limits, clock, random })
+  const sockets = new Sockets({ accounts, messages, queues, clock, onBug })
+  const verification = new Verification({ sql, clock, random, limits, senders: options.senders })
+  const { requiredCapabilities } = config.registration
+  const registration = new Registration({
+    accounts,
+    keys,
+    queues,
+    verification,
+    limits,
+    clock,
+    random,
+    requiredCapabilities,
+  })
+  const configuration = new Configuration(config.remoteConfig)
+  return {
+    rest: [
+      ...accountsRest(accounts),
+      ...devicesRest(accounts),
+      ...keysRest(keys),
+      ...messagesRest(messages),
+      ...verificationRest(verification),
+      ...registrationRest(registration),
+      ...configurationRest(configuration),
+      ...keepaliveRest(),
+    ],
+    grpc: [...keysGrpc(keys), ...messagesGrpc(messages)],
+    admit: sockets.admit,
+    authenticate: (credentials) => accounts.authenticate(credentials),
+    close: () => queues.close(),
+  }
+}

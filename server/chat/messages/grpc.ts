@@ -1,0 +1,99 @@
+import {
+  type IndividualRecipientMessageBundle,
+  MessagesAnonymous,
+  Messages as MessagesService,
+  SendMessageType,
+} from '../../../wire/gen/messages.js'
+import { MAX_DEVICE_ID, MAX_REGISTRATION_ID, MAX_TIMESTAMP_MS, type ServiceId } from '../../../wire/types.ts'
+import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
+import { unidentified } from '../keys/grpc.ts'
+import type { Copy, Messages, Sending, Sent } from './messages.ts'
+
+/** gRPC's numbers of message types, and the envelope's. */
+const IDENTIFIED_TYPES: Readonly<Record<number, number>> = {
+  [SendMessageType.DOUBLE_RATCHET]: 1,
+  [SendMessageType.PREKEY_MESSAGE]: 3,
+  [SendMessageType.PLAINTEXT_CONTENT]: 8,
+}
+const SEALED_TYPES: Readonly<Record<number, number>> = { [SendMessageType.UNIDENTIFIED_SENDER]: 6 }
+
+export const messagesGrpc = (messages: Messages): GrpcMethod[] => [
+  ...implementService(MessagesService, {
+    async sendMessage(request, { device }) {
+      const destination = readServiceIdentifier('destination', request.destination)
+      const sending = { destination, ...common(request, IDENTIFIED_TYPES), ephemeral: request.ephemeral }
+      return identifiedReply(await messages.sendIdentified(device, sending), destination)
+    },
+    async sendSyncMessage(request, { device }) {
+      const sending = { ...common(request, IDENTIFIED_TYPES), ephemeral: false }
+      return identifiedReply(await messages.sendSync(device, sending), device.aci)
+    },
+    getMessages: 'unimplemented',
+  }),
+  ...implementService(MessagesAnonymous, {
+    async sendSingleRecipientMessage(request) {
+      const destination = readServiceIdentifier('destination', request.destination)
+      const sending = { destination, ...common(request, SEALED_TYPES), ephemeral: request.ephemeral }
+      return sealedReply(await messages.sendSealed(unidentified(request), sending), destination)
+    },
+    async sendStory(request) {
+      const destination = readServiceIdentifier('destination', request.destination)
+      const sending = { destination, ...common(request, SEALED_TYPES), ephemeral: false }
+      return sealedReply(await messages.sendStory({ kind: 'none' }, sending), destination)
+    },
+    sendMultiRecipientMessage: 'unimplemented',
+    sendMultiRecipientStory: 'unimplemented',
+  }),
+]
+
+type Common = { readonly urgent: boolean; readonly messages: IndividualRecipientMessageBundle | null }
+
+function violated(field: string, message: string): never {
+  throw new Refusal('invalid', { field, message })
+}
+
+function common(
+  request: Common,
+  types: Readonly<Record<number, number>>,
+): Omit<Sending, 'destination' | 'ephemeral'> {
+  const timestampMs = request.messages?.timestamp ?? 0
+  if (timestampMs > MAX_TIMESTAMP_MS) violated('messages.timestamp', 'must be a time')
+  const copies = Object.entries(request.messages?.messages ?? {}).map(([id, message]): Copy => {
+    const deviceId = Number(id)
+    if (deviceId < 1 || deviceId > MAX_DEVICE_ID) violated('messages.messages', 'must be keyed by device id')
+    const { registrationId, payload } = message
+    if (registrationId < 1 || registrationId > MAX_REGISTRATION_ID)
+      violated('registration_id', 'must be a registration id')
+    if (payload.length === 0) violated('payload', 'must not be empty')
+    return {
+      type: types[message.type] ?? violated('type', 'is not for this call'),
+      deviceId,
+      registrationId,
+      content: payload,
+    }
+  })
+  if (copies.length === 0) violated('messages.messages', 'must not be empty')
+  return { copies, urgent: request.urgent, timestampMs }
+}
+
+const mismatch = (sent: Extract<Sent, { kind: 'mismatched' }>, destination: ServiceId) => ({
+  mismatchedDevices: {
+    serviceIdentifier: toServiceIdentifier(destination),
+    missingDevices: sent.missing,
+    extraDevices: sent.extra,
+    staleDevices: sent.stale,
+  },
+})
+
+function identifiedReply(sent: Sent, destination: ServiceId) {
+  if (sent.kind === 'sent') return { success: {} }
+  return sent.kind === 'mismatched' ? mismatch(sent, destination) : { destinationNotFound: {} }
+}
+
+function sealedReply(sent: Sent, destination: ServiceId) {
+  if (sent.kind === 'sent') return { success: {} }
+  if (sent.kind === 'mismatched') return mismatch(sent, destination)
+  return sent.kind === 'refused' ? { failedUnidentifiedAuthorization: {} } : { destinationNotFound: {} }
+}

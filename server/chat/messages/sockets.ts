@@ -1,0 +1,86 @@
+// The websocket of a chat client: who may open one, and that a device's messages flow to its newest (signal-api §1.3).
+import type { DeviceAddress } from '../../../wire/types.ts'
+import { CLOSE } from '../../../wire/websocket.ts'
+import type { Clock } from '../../kit/clock.ts'
+import { parseBasic } from '../../kit/router.ts'
+import type { Admission, Admit, Connection, Upgrade } from '../../kit/websocket.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import { Delivery } from './delivery.ts'
+import type { Messages } from './messages.ts'
+import type { Queues } from './queues.ts'
+
+const PATH = /^\/v1\/websocket\/?(\?.*)?$/
+const FORBIDDEN: Admission = { admitted: false, status: 403, headers: {} }
+
+export type SocketsOptions = {
+  readonly accounts: Accounts
+  readonly messages: Messages
+  readonly queues: Queues
+  readonly clock: Clock
+  readonly onBug: (error: unknown, where: string) => void
+}
+
+export class Sockets {
+  readonly #options: SocketsOptions
+
+  constructor(options: SocketsOptions) {
+    this.#options = options
+  }
+
+  readonly admit: Admit = async (upgrade) => {
+    if (!PATH.test(upgrade.path)) return undefined
+    const authorization = upgrade.headers['authorization']
+    if (authorization === undefined)
+      return { admitted: true, device: undefined, headers: {}, opened: () => {} }
+    try {
+      const credentials = parseBasic(authorization)
+      const device = credentials && (await this.#options.accounts.authenticate(credentials))
+      return device ? await this.#authenticated(device, upgrade) : FORBIDDEN
+    } catch (error) {
+      this.#options.onBug(error, 'websocket.admit')
+      return { admitted: false, status: 500, headers: {} }
+    }
+  }
+
+  async #authenticated(address: DeviceAddress, upgrade: Upgrade): Promise<Admission> {
+    const { device } = await this.#options.accounts.of(address)
+    const createdAtMs = device.createdAtMs
+    const opened = (connection: Connection) => {
+      if (upgrade.headers['x-signal-disable-messages'] === 'true') this.#serve(connection, address)
+      else
+        this.#deliver(
+          connection,
+          address,
+          createdAtMs,
+          upgrade.headers['x-signal-receive-stories'] === 'true',
+        )
+      void this.#recheck(connection, address, createdAtMs)
+    }
+    return { admitted: true, device: address, headers: {}, opened }
+  }
+
+  /** A socket for requests alone: it displaces nobody, but has to go when the device does. */
+  #serve(connection: Connection, { aci }: DeviceAddress): void {
+    const close = () => connection.close(CLOSE.reauthenticate)
+    const subscription = this.#options.queues.listenToAccount(aci, close)
+    connection.listen({ answered: () => {}, drained: () => {}, closed: () => subscription.cancel() })
+  }
+
+  #deliver(
+    connection: Connection,
+    address: DeviceAddress,
+    deviceCreatedAtMs: number,
+    receivesStories: boolean,
+  ): void {
+    const { queues, messages, clock, onBug } = this.#options
+    const queue = { ...address, deviceCreatedAtMs }
+    new Delivery({ queue, connection, queues, messages, clock, receivesStories, onBug })
+  }
+
+  /** The device may have been replaced between its authentication and the moment from which it is told of that. */
+  async #recheck(connection: Connection, address: DeviceAddress, createdAtMs: number): Promise<void> {
+    const account = await this.#options.accounts.find(address.aci)
+    const device = account?.devices.find((one) => one.id === address.deviceId)
+    if (device?.createdAtMs !== createdAtMs) connection.close(CLOSE.reauthenticate)
+  }
+}

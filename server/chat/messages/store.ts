@@ -1,0 +1,79 @@
+import { type Aci, type DeviceAddress, uuidToBytes } from '../../../wire/types.ts'
+import type { Sql, SqlValue, Statement } from '../../kit/sql/sql.ts'
+
+/** The queue of one device, in one of its lives: a device linked anew under an old id has another. */
+export type Queue = DeviceAddress & { readonly deviceCreatedAtMs: number }
+
+/** A message in a queue. `seq` rises within the queue. */
+export type Queued = { readonly seq: number; readonly envelope: Uint8Array }
+
+const OF = 'aci = $1 AND device_id = $2 AND device_created_at_ms = $3'
+const queueArgs = (queue: Queue): SqlValue[] => [
+  uuidToBytes(queue.aci),
+  queue.deviceId,
+  queue.deviceCreatedAtMs,
+]
+
+/** The law: what was added is read until it is removed, in the order of `seq`. */
+export class MessageStore {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  /** Resolves when the statements are on disk. */
+  async write(statements: readonly Statement[]): Promise<void> {
+    const written = await this.#sql.write(statements)
+    if (!written.ok) throw new Error('a statement without a condition was unmet')
+  }
+
+  add(queue: Queue, message: Queued): Statement {
+    return {
+      sql: 'INSERT INTO messages (aci, device_id, device_created_at_ms, seq, envelope) VALUES ($1, $2, $3, $4, $5)',
+      args: [...queueArgs(queue), message.seq, message.envelope],
+    }
+  }
+
+  /** Removes everything from `first` to `last`, both included. */
+  remove(queue: Queue, first: number, last: number): Statement {
+    return {
+      sql: `DELETE FROM messages WHERE ${OF} AND seq >= $4 AND seq <= $5`,
+      args: [...queueArgs(queue), first, last],
+    }
+  }
+
+  clear(aci: Aci): Statement {
+    return { sql: 'DELETE FROM messages WHERE aci = $1', args: [uuidToBytes(aci)] }
+  }
+
+  async page(queue: Queue, after: number, limit: number): Promise<Queued[]> {
+    const rows = await this.#sql.read(
+      `SELECT seq, envelope FROM messages WHERE ${OF} AND seq > $4 ORDER BY seq LIMIT $5`,
+      [...queueArgs(queue), after, limit],
+    )
+    return rows.map((row) => ({ seq: row['seq'] as number, envelope: row['envelope'] as Uint8Array }))
+  }
+
+  async isEmpty(queue: Queue): Promise<boolean> {
+    return (await this.page(queue, 0, 1)).length === 0
+  }
+
+  /** The highest `seq` of all queues, or 0. */
+  async lastSeq(): Promise<number> {
+    const [row] = await this.#sql.read('SELECT MAX(seq) AS last FROM messages')
+    return (row?.['last'] as number | null) ?? 0
+  }
+
+  /** Removes a bounded number of messages from before `seq`; true if there may be more. */
+  async expire(seq: number, limit: number): Promise<boolean> {
+    const written = await this.#sql.write([
+      {
+        sql: `DELETE FROM messages WHERE (aci, device_id, device_created_at_ms, seq) IN
+                (SELECT aci, device_id, device_created_at_ms, seq FROM messages WHERE seq < $1 LIMIT $2)`,
+        args: [seq, limit],
+      },
+    ])
+    return written.ok && written.outcomes[0]!.changes === limit
+  }
+}

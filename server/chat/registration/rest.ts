@@ -1,0 +1,24 @@
+import { registrationRoutes } from '../../../wire/rest/registration.ts'
+import { type Bound, implement } from '../../../wire/route.ts'
+import { identityBody } from '../accounts/identity-body.ts'
+import type { Registration } from './registration.ts'
+
+const REFUSED = {
+  unverified: 401,
+  'recovery-refused': 403,
+  'transfer-possible': 409,
+  'capability-missing': 499,
+} as const
+
+export const registrationRest = (registration: Registration): Bound[] =>
+  implement(registrationRoutes, {
+    async register({ caller, body, headers }) {
+      const registered = await registration.register(caller, body, headers['x-signal-agent'])
+      if (registered.kind !== 'registered') return { status: REFUSED[registered.kind] }
+      const { account, previous } = registered
+      return {
+        status: 200,
+        body: { ...identityBody(account, previous), reregistration: previous !== undefined },
+      }
+    },
+  })

@@ -1,0 +1,21 @@
+// Which numbers we take, and in what form (signal-api §0.2).
+import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import type { E164 } from '../../../wire/types.ts'
+
+export type PhoneNumber =
+  | { readonly kind: 'valid'; readonly e164: E164 }
+  | { readonly kind: 'impossible' }
+  | { readonly kind: 'not-normalized'; readonly normalized: E164 }
+  | { readonly kind: 'obsolete' }
+
+/** Benin put `01` before its eight-digit numbers; the old form is the same subscriber's. */
+const OLD_BENIN = /^\+229\d{8}$/
+
+/** Judges a number as a client wrote it. */
+export function readPhoneNumber(text: string): PhoneNumber {
+  if (OLD_BENIN.test(text)) return { kind: 'obsolete' }
+  const parsed = parsePhoneNumberFromString(text)
+  if (!parsed?.isPossible()) return { kind: 'impossible' }
+  const normalized = parsed.number as string as E164
+  return normalized === text ? { kind: 'valid', e164: normalized } : { kind: 'not-normalized', normalized }
+}

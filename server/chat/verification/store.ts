@@ -1,0 +1,122 @@
+import type { E164 } from '../../../wire/types.ts'
+import type { Sql, SqlRow } from '../../kit/sql/sql.ts'
+import type { Transport } from './senders.ts'
+
+export type Session = {
+  readonly id: string
+  readonly e164: E164
+  readonly expiresAtMs: number
+  /** How often a code was sent, and when last; 0 is never. */
+  readonly sent: Readonly<Record<Transport, { readonly count: number; readonly lastAtMs: number }>>
+  /** SHA-256 over session and code; nothing if there is no code to be entered. */
+  readonly codeDigest: Uint8Array | undefined
+  readonly codeExpiresAtMs: number
+  readonly attemptsLeft: number
+  readonly verified: boolean
+}
+
+/** Every change names what it relies on, so that two at once cannot both count. */
+export class VerificationStore {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  /** Opens a session and sweeps out some that are over. */
+  async open(id: string, e164: E164, expiresAtMs: number, nowMs: number): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: `DELETE FROM verification_sessions WHERE id IN
+                (SELECT id FROM verification_sessions WHERE expires_at_ms <= $1 LIMIT 10)`,
+        args: [nowMs],
+      },
+      {
+        sql: `INSERT INTO verification_sessions (id, e164, expires_at_ms, sms_sent, voice_sent, last_sms_at_ms,
+                last_voice_at_ms, code_expires_at_ms, attempts_left, verified) VALUES ($1, $2, $3, 0, 0, 0, 0, 0, 0, 0)`,
+        args: [id, e164, expiresAtMs],
+      },
+    ])
+  }
+
+  async read(id: string, nowMs: number): Promise<Session | undefined> {
+    const [row] = await this.#sql.read(
+      'SELECT * FROM verification_sessions WHERE id = $1 AND expires_at_ms > $2',
+      [id, nowMs],
+    )
+    return row && toSession(row)
+  }
+
+  /** Notes a new code; false if another was noted since `session` was read. */
+  async noteCode(session: Session, transport: Transport, code: NewCode): Promise<boolean> {
+    const column = transport === 'sms' ? 'sms' : 'voice'
+    const written = await this.#sql.write([
+      {
+        sql: `UPDATE verification_sessions SET ${column}_sent = ${column}_sent + 1, last_${column}_at_ms = $1,
+                code_digest = $2, code_expires_at_ms = $3, attempts_left = $4, expires_at_ms = $5
+              WHERE id = $6 AND sms_sent = $7 AND voice_sent = $8 AND verified = 0`,
+        args: [
+          code.sentAtMs,
+          code.digest,
+          code.expiresAtMs,
+          code.attempts,
+          code.expiresAtMs,
+          session.id,
+          session.sent.sms.count,
+          session.sent.voice.count,
+        ],
+        must: 1,
+      },
+    ])
+    return written.ok
+  }
+
+  /** Spends one attempt, before the code is looked at; false if there was none left. */
+  async spendAttempt(id: string, nowMs: number): Promise<boolean> {
+    const written = await this.#sql.write([
+      {
+        sql: `UPDATE verification_sessions SET attempts_left = attempts_left - 1
+              WHERE id = $1 AND attempts_left > 0 AND code_expires_at_ms > $2 AND verified = 0`,
+        args: [id, nowMs],
+        must: 1,
+      },
+    ])
+    return written.ok
+  }
+
+  /** The code that was right is gone with this. */
+  async verify(id: string, expiresAtMs: number): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: 'UPDATE verification_sessions SET verified = 1, code_digest = NULL, expires_at_ms = $1 WHERE id = $2',
+        args: [expiresAtMs, id],
+      },
+    ])
+  }
+
+  /** The statement that uses a verified session up; unmet if it was used before. */
+  consumption(id: string) {
+    return { sql: 'DELETE FROM verification_sessions WHERE id = $1 AND verified = 1', args: [id], must: 1 }
+  }
+}
+
+export type NewCode = {
+  readonly digest: Uint8Array
+  readonly sentAtMs: number
+  readonly expiresAtMs: number
+  readonly attempts: number
+}
+
+const toSession = (row: SqlRow): Session => ({
+  id: row['id'] as string,
+  e164: row['e164'] as E164,
+  expiresAtMs: row['expires_at_ms'] as number,
+  sent: {
+    sms: { count: row['sms_sent'] as number, lastAtMs: row['last_sms_at_ms'] as number },
+    voice: { count: row['voice_sent'] as number, lastAtMs: row['last_voice_at_ms'] as number },
+  },
+  codeDigest: (row['code_digest'] as Uint8Array | null) ?? undefined,
+  codeExpiresAtMs: row['code_expires_at_ms'] as number,
+  attemptsLeft: row['attempts_left'] as number,
+  verified: row['verified'] === 1,
+})

@@ -1,0 +1,166 @@
+// Verification sessions: a client proves that it reads what is sent to a phone number (signal-api §2.1).
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { E164 } from '../../../wire/types.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Limits } from '../../kit/limits.ts'
+import type { Random } from '../../kit/random.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import { readPhoneNumber } from './phone-number.ts'
+import type { CodeSender, Transport } from './senders.ts'
+import { type Session, VerificationStore } from './store.ts'
+
+export const CODE_DIGITS = 6
+/** A session and its code last this long after the code was sent; a verified one this long after that. */
+export const LIFETIME_MS = 600_000
+export const ATTEMPTS_PER_CODE = 5
+/** Seconds to wait before the second, third, … code of a session; after the last there is none. */
+const RESEND_AFTER_S = [60, 120, 240, 480]
+
+/** A session as its client sees it; times are seconds from now, null is not possible. */
+export type SessionView = {
+  readonly id: string
+  readonly nextSms: number | null
+  readonly nextCall: number | null
+  readonly nextVerificationAttempt: number | null
+  readonly allowedToRequestCode: boolean
+  readonly requestedInformation: ('pushChallenge' | 'captcha')[]
+  readonly verified: boolean
+}
+
+export type Opened =
+  | { readonly kind: 'opened'; readonly session: SessionView }
+  | { readonly kind: 'impossible' }
+  | { readonly kind: 'not-normalized'; readonly normalized: E164 }
+  | { readonly kind: 'obsolete' }
+
+/** `conflict`: verified already, or nothing to be entered. `too-soon`: wait as the session says. */
+export type Answered =
+  | { readonly kind: 'ok' | 'conflict' | 'too-soon' | 'unavailable'; readonly session: SessionView }
+  | { readonly kind: 'not-found' }
+
+export type VerificationOptions = {
+  readonly sql: Sql
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  readonly senders: readonly CodeSender[]
+}
+
+export class Verification {
+  readonly #store: VerificationStore
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #limits: Limits
+  readonly #senders: readonly CodeSender[]
+
+  constructor(options: VerificationOptions) {
+    this.#store = new VerificationStore(options.sql)
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#limits = options.limits
+    this.#senders = options.senders
+  }
+
+  async open(number: string): Promise<Opened> {
+    const phone = readPhoneNumber(number)
+    if (phone.kind !== 'valid') return phone
+    await this.#limits.take('verificationSession', phone.e164)
+    const id = this.#random.bytes(24).toString('base64url')
+    const nowMs = this.#clock.nowMs()
+    await this.#store.open(id, phone.e164, nowMs + LIFETIME_MS, nowMs)
+    return { kind: 'opened', session: this.#view(await this.#read(id)) }
+  }
+
+  async get(id: string): Promise<SessionView | undefined> {
+    const session = await this.#store.read(id, this.#clock.nowMs())
+    return session && this.#view(session)
+  }
+
+  /** Sends a code; the one before it is worth nothing from then on. */
+  async requestCode(id: string, transport: Transport): Promise<Answered> {
+    const session = await this.#store.read(id, this.#clock.nowMs())
+    if (!session) return { kind: 'not-found' }
+    if (session.verified) return { kind: 'conflict', session: this.#view(session) }
+    if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0)
+      return { kind: 'too-soon', session: this.#view(session) }
+    const code = this.#random.digits(CODE_DIGITS)
+    const sentAtMs = this.#clock.nowMs()
+    const noted = await this.#store.noteCode(session, transport, {
+      digest: digestOf(id, code),
+      sentAtMs,
+      expiresAtMs: sentAtMs + LIFETIME_MS,
+      attempts: ATTEMPTS_PER_CODE,
+    })
+    if (!noted) return { kind: 'too-soon', session: this.#view(await this.#read(id)) }
+    const delivered = await this.#send(session.e164, transport, code)
+    return { kind: delivered ? 'ok' : 'unavailable', session: this.#view(await this.#read(id)) }
+  }
+
+  /** A wrong code is no failure of the call: the session tells that it is not verified. */
+  async submitCode(id: string, code: string): Promise<Answered> {
+    const nowMs = this.#clock.nowMs()
+    const session = await this.#store.read(id, nowMs)
+    if (!session) return { kind: 'not-found' }
+    const spent =
+      !session.verified && session.codeDigest !== undefined && (await this.#store.spendAttempt(id, nowMs))
+    if (!spent) return { kind: 'conflict', session: this.#view(session) }
+    if (timingSafeEqual(digestOf(id, code), session.codeDigest!))
+      await this.#store.verify(id, nowMs + LIFETIME_MS)
+    return { kind: 'ok', session: this.#view(await this.#read(id)) }
+  }
+
+  /**
+   * The statement that uses up a session which verified this number, for the transaction that relies on it.
+   * Nothing if there is no such session.
+   */
+  async proof(id: string, e164: E164): Promise<Statement | undefined> {
+    const session = await this.#store.read(id, this.#clock.nowMs())
+    return session?.verified && session.e164 === e164 ? this.#store.consumption(id) : undefined
+  }
+
+  async #read(id: string): Promise<Session> {
+    const session = await this.#store.read(id, this.#clock.nowMs())
+    if (!session) throw new Refusal('not-found')
+    return session
+  }
+
+  /** Tries the senders in their order. */
+  async #send(to: E164, transport: Transport, code: string): Promise<boolean> {
+    for (const sender of this.#senders) {
+      try {
+        await sender.send(to, transport, code)
+        return true
+      } catch {
+        // The next one may do it; what was wrong is for the sender to count, without number or code.
+      }
+    }
+    return false
+  }
+
+  #view(session: Session): SessionView {
+    const nowMs = this.#clock.nowMs()
+    const open = !session.verified
+    const enterable =
+      open && session.codeDigest !== undefined && session.attemptsLeft > 0 && session.codeExpiresAtMs > nowMs
+    return {
+      id: session.id,
+      nextSms: open ? waitSeconds(session, 'sms', nowMs) : null,
+      nextCall: open ? waitSeconds(session, 'voice', nowMs) : null,
+      nextVerificationAttempt: enterable ? 0 : null,
+      allowedToRequestCode: open,
+      requestedInformation: [],
+      verified: session.verified,
+    }
+  }
+}
+
+/** Seconds until another code may be sent that way; null if the session has had all it gets. */
+function waitSeconds(session: Session, transport: Transport, nowMs: number): number | null {
+  const { count, lastAtMs } = session.sent[transport]
+  if (count === 0) return 0
+  const afterS = RESEND_AFTER_S[count - 1]
+  return afterS === undefined ? null : Math.max(0, Math.ceil((lastAtMs + afterS * 1000 - nowMs) / 1000))
+}
+
+const digestOf = (id: string, code: string): Buffer => createHash('sha256').update(`${id}:${code}`).digest()

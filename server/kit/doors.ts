@@ -1,0 +1,367 @@
+// One TLS port for everything: HTTP/1.1 and HTTP/2, websockets on both, gRPC on HTTP/2, one router behind them.
+import { createHash } from 'node:crypto'
+import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttp2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { limiterAddress } from './address.ts'
+import type { Clock } from './clock.ts'
+import type { GrpcDoor } from './grpc.ts'
+import { REASON_PHRASES } from './reason-phrases.ts'
+import type { Headers, Response, Router } from './router.ts'
+import type { Admission, Upgrade, WebSocketDoor } from './websocket.ts'
+
+export type DoorsOptions = {
+  readonly tls: { readonly key: string; readonly cert: string }
+  readonly router: Router
+  readonly websockets: WebSocketDoor
+  readonly grpc: GrpcDoor
+  readonly clock: Clock
+  /** Connections from one address (IPv6: one /64); loopback, where proxies are, is not counted. */
+  readonly maxConnectionsPerAddress: number
+}
+
+export type Doors = {
+  readonly port: number
+  /** Stops accepting, says goodbye to sockets, waits for requests in progress, at most `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+const MAX_BODY_BYTES = 512 * 1024
+const MAX_HEADER_BYTES = 16 * 1024
+const HANDSHAKE_TIMEOUT_MS = 10_000
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+const HTTP2_IDLE_TIMEOUT_MS = 120_000
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+
+const HTTP2_OPTIONS = {
+  settings: {
+    enableConnectProtocol: true,
+    enablePush: false,
+    maxConcurrentStreams: 128,
+    initialWindowSize: 256 * 1024,
+    maxHeaderListSize: MAX_HEADER_BYTES,
+  },
+  maxSessionMemory: 16,
+  maxSessionInvalidFrames: 32,
+  maxSessionRejectedStreams: 64,
+  maxSettings: 16,
+  maxOutstandingPings: 10,
+  maxHeaderListPairs: 128,
+  streamResetBurst: 200,
+  streamResetRate: 50,
+}
+
+type Body = { readonly bytes: Buffer } | { readonly status: number }
+
+/** Gathers a body; above the limit, or when the client goes away, a status instead. */
+function gather(source: Duplex | IncomingMessage): Promise<Body> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    source.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > MAX_BODY_BYTES) resolve({ status: 413 })
+      else chunks.push(chunk)
+    })
+    source.on('end', () => resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }))
+    source.on('error', () => resolve({ status: 400 }))
+    source.on('close', () => resolve({ status: 400 }))
+  })
+}
+
+const isGrpc = (headers: IncomingHttpHeaders) =>
+  headers['content-type']?.startsWith('application/grpc') === true
+
+class OpenDoors implements Doors {
+  private readonly options: DoorsOptions
+  private readonly perAddress = new Map<string, number>()
+  private readonly sessions = new Set<ServerHttp2Session>()
+  private readonly sockets = new Set<TLSSocket>()
+  private inProgress = 0
+  private idle: (() => void) | undefined
+  private readonly tls
+  private readonly http1
+  private readonly http2
+
+  constructor(options: DoorsOptions) {
+    this.options = options
+    this.http1 = this.makeHttp1()
+    this.http2 = this.makeHttp2()
+    this.tls = createTlsServer(
+      {
+        ...options.tls,
+        ALPNProtocols: ['h2', 'http/1.1'],
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      },
+      (socket) => this.connected(socket),
+    )
+    this.tls.on('connection', (socket: Socket) => this.admitConnection(socket))
+    this.tls.on('tlsClientError', (_error, socket) => socket.destroy())
+  }
+
+  get port(): number {
+    return (this.tls.address() as AddressInfo).port
+  }
+
+  listen(host: string, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.tls.once('error', reject)
+      this.tls.listen({ host, port, backlog: 1024 }, () => {
+        this.tls.off('error', reject)
+        // This is what starts Node's enforcement of the header and request timeouts.
+        this.http1.emit('listening')
+        resolve()
+      })
+    })
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.tls.close(() => resolve())
+    this.options.websockets.close()
+    for (const session of this.sessions) session.close()
+    await this.settled(graceMs)
+    for (const session of this.sessions) session.destroy()
+    for (const socket of this.sockets) socket.destroy()
+    this.http1.closeAllConnections()
+    this.http1.close()
+    await promise
+  }
+
+  private settled(graceMs: number): Promise<void> {
+    if (this.inProgress === 0 && this.options.websockets.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = this.options.clock.after(graceMs, resolve)
+      const poll = this.options.clock.every(20, () => this.idle?.())
+      this.idle = () => {
+        if (this.inProgress > 0 || this.options.websockets.size > 0) return
+        timer.cancel()
+        poll.cancel()
+        resolve()
+      }
+    })
+  }
+
+  private makeHttp1() {
+    const server = createHttp1Server({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: 75_000,
+      connectionsCheckingInterval: 2_000,
+    })
+    server.maxHeadersCount = 128
+    server.on('request', (request, response) => void this.serveHttp1(request, response))
+    server.on('upgrade', (request, socket, head) => void this.upgradeHttp1(request, socket, head))
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+      this.refuseHttp1(socket, clientErrorStatus(error)),
+    )
+    return server
+  }
+
+  private makeHttp2() {
+    const server = createHttp2Server(HTTP2_OPTIONS)
+    server.on('session', (session) => {
+      this.sessions.add(session)
+      session.on('close', () => this.sessions.delete(session))
+      session.on('error', () => {})
+      session.setTimeout(HTTP2_IDLE_TIMEOUT_MS, () => session.close())
+    })
+    server.on('stream', (stream, headers) => this.serveHttp2(stream, headers))
+    server.on('sessionError', () => {})
+    return server
+  }
+
+  private admitConnection(socket: Socket): void {
+    const address = limiterAddress(socket.remoteAddress ?? '')
+    if (isLoopback(address)) return
+    const count = (this.perAddress.get(address) ?? 0) + 1
+    if (count > this.options.maxConnectionsPerAddress) {
+      socket.destroy()
+      return
+    }
+    this.perAddress.set(address, count)
+    socket.once('close', () => this.releaseConnection(address))
+  }
+
+  private releaseConnection(address: string): void {
+    const count = (this.perAddress.get(address) ?? 1) - 1
+    if (count === 0) this.perAddress.delete(address)
+    else this.perAddress.set(address, count)
+  }
+
+  private connected(socket: TLSSocket): void {
+    this.sockets.add(socket)
+    socket.once('close', () => this.sockets.delete(socket))
+    socket.on('error', () => {})
+    const server = socket.alpnProtocol === 'h2' ? this.http2 : this.http1
+    server.emit('connection', socket)
+  }
+
+  private async serveHttp1(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = await this.answer(
+      request,
+      request.method ?? '',
+      request.url ?? '/',
+      single(request.headers),
+      remote(request.socket),
+    )
+    if (response.destroyed) return
+    response.writeHead(answer.status, REASON_PHRASES[answer.status] ?? '', {
+      ...answer.headers,
+      ...(answer.status === 204 || answer.status === 304
+        ? {}
+        : { 'Content-Length': String(answer.body.length) }),
+      ...(answer.status === 413 ? { Connection: 'close' } : {}),
+    })
+    response.end(answer.body)
+  }
+
+  private serveHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    stream.on('error', () => {})
+    if (headers[':method'] === 'CONNECT') void this.connectHttp2(stream, headers)
+    else if (isGrpc(headers)) this.options.grpc.serve(stream, headers, remoteOf(stream))
+    else void this.requestHttp2(stream, headers)
+  }
+
+  private async requestHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const target = String(headers[':path'] ?? '/')
+    const answer = await this.answer(
+      stream,
+      String(headers[':method']),
+      target,
+      single(headers),
+      remoteOf(stream),
+    )
+    if (stream.destroyed || stream.closed) return
+    const lower: Record<string, string | number> = { ':status': answer.status }
+    for (const name in answer.headers) lower[name.toLowerCase()] = answer.headers[name]!
+    stream.respond(lower)
+    stream.end(answer.body)
+  }
+
+  private async answer(
+    source: Duplex | IncomingMessage,
+    method: string,
+    target: string,
+    headers: Headers,
+    remoteAddress: string,
+  ): Promise<Response> {
+    this.inProgress++
+    try {
+      const body = await gather(source)
+      if ('status' in body) return { status: body.status, headers: this.timestamp(), body: Buffer.alloc(0) }
+      const channel = { door: 'rest', remoteAddress } as const
+      return await this.options.router.handle({ method, target, headers, body: body.bytes, channel })
+    } finally {
+      this.inProgress--
+    }
+  }
+
+  private async upgradeHttp1(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on('error', () => {})
+    const headers = single(request.headers)
+    const key = headers['sec-websocket-key']
+    const proper =
+      request.method === 'GET' &&
+      headers['upgrade']?.toLowerCase() === 'websocket' &&
+      headers['sec-websocket-version'] === '13' &&
+      key !== undefined &&
+      /^[+/0-9A-Za-z]{22}==$/.test(key)
+    if (!proper) return this.refuseHttp1(socket, 400)
+    const upgrade = { path: request.url ?? '/', headers, remoteAddress: remote(request.socket) }
+    const admission = await this.admit(upgrade)
+    if (socket.destroyed) return
+    if (!admission.admitted) return this.refuseHttp1(socket, admission.status, admission.headers)
+    socket.write(
+      head1(101, {
+        Upgrade: 'websocket',
+        Connection: 'Upgrade',
+        'Sec-WebSocket-Accept': createHash('sha1')
+          .update(key + WEBSOCKET_GUID)
+          .digest('base64'),
+        ...this.timestamp(),
+        ...admission.headers,
+      }),
+    )
+    this.options.websockets.accept(socket, head, upgrade, admission)
+  }
+
+  private async connectHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const refuse = (status: number, extra: Readonly<Record<string, string>> = {}) =>
+      stream.respond(
+        { ':status': status, ...lowerCase({ ...this.timestamp(), ...extra }) },
+        { endStream: true },
+      )
+    if (headers[':protocol'] !== 'websocket' || headers['sec-websocket-version'] !== '13') return refuse(400)
+    const upgrade = {
+      path: String(headers[':path']),
+      headers: single(headers),
+      remoteAddress: remoteOf(stream),
+    }
+    const admission = await this.admit(upgrade)
+    if (stream.destroyed || stream.closed) return
+    if (!admission.admitted) return refuse(admission.status, admission.headers)
+    stream.respond({ ':status': 200, ...lowerCase({ ...this.timestamp(), ...admission.headers }) })
+    this.options.websockets.accept(stream, Buffer.alloc(0), upgrade, admission)
+  }
+
+  private async admit(upgrade: Upgrade): Promise<Admission> {
+    return (await this.options.websockets.admit(upgrade)) ?? { admitted: false, status: 404, headers: {} }
+  }
+
+  private refuseHttp1(socket: Duplex, status: number, extra: Readonly<Record<string, string>> = {}): void {
+    if (socket.destroyed || !socket.writable) return
+    socket.end(head1(status, { Connection: 'close', 'Content-Length': '0', ...this.timestamp(), ...extra }))
+  }
+
+  private timestamp(): Record<string, string> {
+    return { 'X-Signal-Timestamp': String(this.options.clock.nowMs()) }
+  }
+}
+
+function head1(status: number, headers: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  return `HTTP/1.1 ${status} ${REASON_PHRASES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n`
+}
+
+const lowerCase = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+function single(headers: IncomingHttpHeaders): Headers {
+  const first: Record<string, string | undefined> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    first[name] = Array.isArray(value) ? value[0] : value
+  }
+  return first
+}
+
+function clientErrorStatus(error: NodeJS.ErrnoException): number {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return 431
+  return error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+}
+
+const isLoopback = (address: string) =>
+  address.startsWith('127.') || address === '::1' || address.startsWith('::/')
+const remote = (socket: Pick<Socket, 'remoteAddress'>) => limiterAddress(socket.remoteAddress ?? '')
+const remoteOf = (stream: ServerHttp2Stream) => {
+  const socket = stream.session?.socket
+  return socket ? remote(socket) : ''
+}
+
+/** Opens the port. Rejects with the system's error if it cannot be had. */
+export async function openDoors(options: DoorsOptions & { host: string; port: number }): Promise<Doors> {
+  const doors = new OpenDoors(options)
+  await doors.listen(options.host, options.port)
+  return doors
+}

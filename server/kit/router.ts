@@ -1,0 +1,223 @@
+// The one router behind every door: finds the route, establishes the caller, decodes, calls, encodes.
+import FindMyWay from 'find-my-way'
+import type { z } from 'zod'
+import { type Access, type Bound, type Credentials, Malformed, type Route } from '../../wire/route.ts'
+import { type DeviceAddress, decodeBase64 } from '../../wire/types.ts'
+import type { Clock } from './clock.ts'
+import { REFUSAL_STATUS, Refusal } from './refusal.ts'
+
+/** Lower-case names; the first value where one occurs twice. */
+export type Headers = Readonly<Record<string, string | undefined>>
+
+/** How a request came in. On a socket the device is fixed at the upgrade. */
+export type Channel =
+  | { readonly door: 'rest'; readonly remoteAddress: string }
+  | { readonly door: 'websocket'; readonly remoteAddress: string; readonly device: DeviceAddress | undefined }
+
+export type Request = {
+  readonly method: string
+  /** Path and query, as on the request line. */
+  readonly target: string
+  readonly headers: Headers
+  readonly body: Uint8Array
+  readonly channel: Channel
+}
+
+export type Response = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/** Checks Basic credentials of a device; nothing if they are not valid. */
+export type Authenticate = (credentials: Credentials) => Promise<DeviceAddress | undefined>
+
+export type RouterOptions = {
+  readonly authenticate: Authenticate
+  readonly clock: Clock
+  /** Called once for each failure that is a bug of ours. */
+  readonly onBug: (error: unknown, route: string) => void
+}
+
+const EMPTY = new Uint8Array(0)
+const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD'] as const
+
+type Entry = {
+  readonly bound: Bound
+  readonly params: Decoder
+  readonly query: Decoder
+  readonly headers: Decoder
+}
+type Decoder = (source: Readonly<Record<string, unknown>>) => Record<string, unknown>
+
+const NO_VALUES = Object.freeze({})
+
+function decoderOf(what: string, fields: Readonly<Record<string, z.ZodType>>): Decoder {
+  const entries = Object.entries(fields)
+  if (entries.length === 0) return () => NO_VALUES
+  return (source) => {
+    const values: Record<string, unknown> = {}
+    for (const [name, schema] of entries) {
+      const result = schema.safeDecode(source[name] as never)
+      if (!result.success) throw new Malformed([`${what} ${name}: ${result.error.issues[0]?.message}`])
+      if (result.data !== undefined) values[name] = result.data
+    }
+    return values
+  }
+}
+
+/** Reads `Basic` credentials; nothing if the header is not of that form (RFC 7617). */
+export function parseBasic(authorization: string | undefined): Credentials | undefined {
+  const match = /^basic ([A-Za-z0-9+/_=-]+)$/i.exec(authorization ?? '')
+  const text = match?.[1] && decodeBase64(match[1])?.toString('utf8')
+  const colon = text ? text.indexOf(':') : -1
+  if (!text || colon < 0) return undefined
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) }
+}
+
+export class Router {
+  private readonly table = FindMyWay({ ignoreTrailingSlash: true, maxParamLength: 512 })
+  private readonly options: RouterOptions
+
+  constructor(bound: readonly Bound[], options: RouterOptions) {
+    this.options = options
+    for (const one of bound) {
+      const { method, path, params, query, headers } = one.route
+      const entry: Entry = {
+        bound: one,
+        params: decoderOf('path', params),
+        query: decoderOf('query', query),
+        headers: decoderOf('header', headers),
+      }
+      this.table.on(method, path, () => {}, entry)
+    }
+  }
+
+  /** Never rejects: whatever goes wrong becomes a response. */
+  async handle(request: Request): Promise<Response> {
+    const found = this.table.find(request.method as 'GET', request.target)
+    if (!found?.store) return this.respond(this.missing(request))
+    const entry = found.store as Entry
+    try {
+      return await this.call(entry, request, found.params, found.searchParams)
+    } catch (error) {
+      return this.failed(error, entry.bound.name)
+    }
+  }
+
+  private async call(
+    entry: Entry,
+    request: Request,
+    params: Record<string, string | undefined>,
+    query: Record<string, string>,
+  ): Promise<Response> {
+    const { route, handle } = entry.bound
+    const caller = await this.establish(route, request)
+    const reply = await handle({
+      caller: caller as never,
+      params: entry.params(params),
+      query: entry.query(query),
+      headers: entry.headers(request.headers),
+      body: route.body.decode(request.body),
+      remoteAddress: request.channel.remoteAddress,
+      userAgent: request.headers['user-agent'],
+      acceptLanguage: request.headers['accept-language'],
+      door: request.channel.door,
+    })
+    const declared = route.replies[Number(reply.status)]
+    if (!declared) throw new Error(`${entry.bound.name} answered an undeclared status`)
+    const body = 'body' in reply && reply.body !== undefined ? declared.encode(reply.body) : EMPTY
+    const type = body.length > 0 ? declared.contentType : undefined
+    return this.respond({ status: Number(reply.status), body, type, extra: reply.headers })
+  }
+
+  private async establish(route: Route, request: Request): Promise<unknown> {
+    switch (route.auth) {
+      case 'none':
+        return undefined
+      case 'basic':
+        return parseBasic(request.headers['authorization']) ?? refuse('invalid-credentials')
+      case 'anonymous':
+        if (isIdentified(request)) throw new Refusal('credentials-forbidden')
+        return undefined
+      case 'device':
+        return (await this.device(request)) ?? refuse('invalid-credentials')
+      case 'device-or-unidentified':
+        return access(request, await this.device(request))
+    }
+  }
+
+  /** The calling device, if any. Credentials that are there must be right. */
+  private async device(request: Request): Promise<DeviceAddress | undefined> {
+    if (request.channel.door === 'websocket') return request.channel.device
+    const header = request.headers['authorization']
+    if (header === undefined) return undefined
+    const credentials = parseBasic(header) ?? refuse('invalid-credentials')
+    return (await this.options.authenticate(credentials)) ?? refuse('invalid-credentials')
+  }
+
+  private missing(request: Request): Bare {
+    const allowed = METHODS.filter((method) => this.table.find(method, request.target)?.store)
+    if (allowed.length === 0) return { status: 404, body: EMPTY }
+    return { status: 405, body: EMPTY, extra: { Allow: allowed.join(', ') } }
+  }
+
+  private failed(error: unknown, route: string): Response {
+    if (error instanceof Refusal) return this.respond(refusalResponse(error))
+    if (error instanceof Malformed) return this.respond(unprocessable(error.issues))
+    this.options.onBug(error, route)
+    return this.respond({ status: 500, body: EMPTY })
+  }
+
+  private respond(bare: Bare): Response {
+    const headers: Record<string, string> = { 'X-Signal-Timestamp': String(this.options.clock.nowMs()) }
+    if (bare.type !== undefined) headers['Content-Type'] = bare.type
+    if (bare.extra) Object.assign(headers, bare.extra)
+    return { status: bare.status, headers, body: bare.body }
+  }
+}
+
+type Bare = {
+  readonly status: number
+  readonly body: Uint8Array
+  readonly type?: string | undefined
+  readonly extra?: Readonly<Record<string, string>> | undefined
+}
+
+function refuse(kind: 'invalid-credentials'): never {
+  throw new Refusal(kind)
+}
+
+function isIdentified(request: Request): boolean {
+  if (request.channel.door === 'websocket') return request.channel.device !== undefined
+  return request.headers['authorization'] !== undefined
+}
+
+/** Signal-api §0.6: a token stands alone, a device outranks an access key, an unreadable header is a wrong one. */
+function access(request: Request, device: DeviceAddress | undefined): Access {
+  const keyText = request.headers['unidentified-access-key']
+  const tokenText = request.headers['group-send-token']
+  if (tokenText !== undefined) {
+    if (device || keyText !== undefined) throw new Refusal('bad-request')
+    return { kind: 'group-send-token', token: decodeBase64(tokenText) ?? refuse('invalid-credentials') }
+  }
+  if (device) return { kind: 'device', device }
+  if (keyText === undefined) return { kind: 'none' }
+  const key = decodeBase64(keyText)
+  return key?.length === 16 ? { kind: 'access-key', key } : refuse('invalid-credentials')
+}
+
+/** The response that a refusal has over REST and inside a websocket. */
+export function refusalResponse(refusal: Refusal): Bare {
+  const { retryAfterSeconds, message, field } = refusal.detail
+  if (refusal.kind === 'invalid')
+    return unprocessable([field ? `${field}: ${message}` : (message ?? 'invalid')])
+  const extra = retryAfterSeconds === undefined ? undefined : { 'Retry-After': String(retryAfterSeconds) }
+  return { status: REFUSAL_STATUS[refusal.kind], body: EMPTY, extra }
+}
+
+const unprocessable = (errors: readonly string[]): Bare => ({
+  status: 422,
+  body: Buffer.from(JSON.stringify({ errors })),
+  type: 'application/json',
+})

@@ -1,0 +1,118 @@
+// The platform in one process: opens storage, keys and the port, and closes them in the other order.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openChat } from './chat/chat.ts'
+import { OutboxSender } from './chat/verification/senders.ts'
+import { MemoryBus } from './kit/bus.ts'
+import { openCertificates } from './kit/certificates.ts'
+import { type Clock, systemClock } from './kit/clock.ts'
+import type { Config } from './kit/config.ts'
+import { openDoors } from './kit/doors.ts'
+import { GrpcDoor } from './kit/grpc.ts'
+import type { Log } from './kit/log.ts'
+import { type Random, systemRandom } from './kit/random.ts'
+import { parseBasic, Router } from './kit/router.ts'
+import { openSecrets, type PublicKeys, type Secrets } from './kit/secrets.ts'
+import { openSql } from './kit/sql/open.ts'
+import type { Sql } from './kit/sql/sql.ts'
+import { WebSocketDoor } from './kit/websocket.ts'
+
+/** What scripts and tests need to find their way; the ready file holds it (design §7). */
+export type Ready = {
+  readonly pid: number
+  readonly urls: { readonly chat: string }
+  readonly tls: { readonly caPem: string; readonly caDer: string }
+  readonly keys: PublicKeys
+  readonly outbox: string
+}
+
+export type Platform = {
+  readonly ready: Ready
+  /** SHA-256 of the certificate authority's certificate. */
+  readonly fingerprint: string
+  /** Says goodbye to clients, finishes what they asked, at most `graceMs`, and closes the storage. */
+  close(graceMs?: number): Promise<void>
+}
+
+export type UpOptions = {
+  readonly log: Log
+  /** Called if the process can't go on. */
+  readonly onFatal: (error: Error) => void
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+const CLOSE_GRACE_MS = 5_000
+
+function openStorage(config: Config, secrets: Secrets, onFatal: (error: Error) => void): Promise<Sql> {
+  if (config.storage.engine === 'postgres') {
+    return openSql({ engine: 'postgres', url: config.storage.url! }, onFatal)
+  }
+  const file = join(config.data, 'storage', 'heliograph.db')
+  return openSql({ engine: 'sqlite', file, key: secrets.databaseKey }, onFatal)
+}
+
+export async function up(config: Config, options: UpOptions): Promise<Platform> {
+  const { log, onFatal, clock = systemClock, random = systemRandom } = options
+  await mkdir(join(config.data, 'storage'), { recursive: true, mode: 0o700 })
+  const secrets = await openSecrets(config.secrets)
+  const certificates = await openCertificates({
+    secretsFolder: config.secrets,
+    dataFolder: config.data,
+    hosts: [config.listen.host],
+    nowMs: clock.nowMs(),
+  })
+  const sql = await openStorage(config, secrets, onFatal)
+  const onBug = (error: unknown, where: string) => {
+    log.error('bug', { where, error: error instanceof Error ? (error.stack ?? error.name) : 'not an error' })
+  }
+  const outbox = join(config.data, 'outbox.jsonl')
+  const senders = [new OutboxSender(outbox, clock)]
+  const bus = new MemoryBus()
+  const opened = await openChat({ sql, bus, clock, random, secrets, config, senders, onBug }).catch(
+    async (error) => {
+      await sql.close()
+      throw error
+    },
+  )
+  const router = new Router(opened.rest, { authenticate: opened.authenticate, clock, onBug })
+  const grpc = new GrpcDoor({
+    methods: opened.grpc,
+    clock,
+    onBug,
+    authenticate: async (authorization) => {
+      const credentials = parseBasic(authorization)
+      return credentials && (await opened.authenticate(credentials))
+    },
+  })
+  const websockets = new WebSocketDoor({ router, clock, admit: opened.admit })
+  const close = async () => {
+    await opened.close()
+    await sql.close()
+  }
+  const doors = await openDoors({
+    tls: certificates,
+    router,
+    websockets,
+    grpc,
+    clock,
+    ...config.listen,
+  }).catch(async (error) => {
+    await close()
+    throw error
+  })
+  return {
+    ready: {
+      pid: process.pid,
+      urls: { chat: `https://localhost:${doors.port}` },
+      tls: { caPem: certificates.caPemFile, caDer: certificates.caDerFile },
+      keys: secrets.publicKeys,
+      outbox,
+    },
+    fingerprint: certificates.fingerprint,
+    async close(graceMs = CLOSE_GRACE_MS) {
+      await doors.close(graceMs)
+      await close()
+    },
+  }
+}
