@@ -1,8 +1,8 @@
 // The main thread's side of one SQLite worker: gathers lists into batches while the worker is busy with the last one.
-import type { Worker } from 'node:worker_threads'
 import { Packer, Unpacker } from './packing.ts'
 import type { Outcome, SqlRow, SqlValue, Statement, Written } from './sql.ts'
 import * as layout from './sqlite-layout.ts'
+import type { SqliteThread } from './sqlite-thread.ts'
 import { StatementError, StorageError } from './storage-error.ts'
 
 /** A batch is as large as its commit may last: some milliseconds. */
@@ -24,7 +24,7 @@ const ONE_CHANGED: Outcome = { rows: [], changes: 1 }
 export class SqliteLane {
   /** How many lists have no answer yet. */
   load = 0
-  readonly #worker: Worker
+  readonly #thread: SqliteThread
   readonly #queue: Batch[] = []
   readonly #ids = new Map<string, number>()
   readonly #columns = new Map<number, readonly string[]>()
@@ -35,9 +35,9 @@ export class SqliteLane {
   #refusal: Error | undefined
   #onIdle: (() => void) | undefined
 
-  constructor(worker: Worker) {
-    this.#worker = worker
-    worker.on('message', (answer: ArrayBuffer) => this.#settle(answer))
+  constructor(thread: SqliteThread) {
+    this.#thread = thread
+    thread.onAnswer((answer) => this.#settle(answer))
   }
 
   /** Packs the list at once, so that the caller may change its arguments afterwards. */
@@ -143,7 +143,7 @@ export class SqliteLane {
     this.#flying = this.#queue.shift()
     if (!this.#flying) return
     const packed = this.#flying.packer.finish()
-    this.#worker.postMessage(packed, [packed])
+    this.#thread.send(packed)
   }
 
   #settle(packed: ArrayBuffer): void {

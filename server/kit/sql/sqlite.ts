@@ -1,12 +1,7 @@
 // SQLCipher behind the `Sql` interface: one writer thread, some reader threads, and never a query on the event loop.
-import { once } from 'node:events'
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { Sql, SqlRow, SqlValue, Statement, Written } from './sql.ts'
-import type { SqliteRole, SqliteSettings } from './sqlite-connection.ts'
 import { SqliteLane } from './sqlite-lane.ts'
-import type { WorkerReady } from './sqlite-worker.ts'
+import { SqliteThread } from './sqlite-thread.ts'
 import { StorageError } from './storage-error.ts'
 
 export type SqliteConfig = {
@@ -25,10 +20,13 @@ const KEY_BYTES = 32
  * `onFatal` is called once if a thread dies: what was in flight has been rejected, and nothing works any more.
  */
 export async function openSqlite(config: SqliteConfig, onFatal: (error: Error) => void): Promise<Sql> {
-  if (config.key.length !== KEY_BYTES) throw new StorageError('The database key must be 32 bytes long.')
-  const writer = await startWorker(config, 'writer')
+  const { file, key } = config
+  if (key.length !== KEY_BYTES) throw new StorageError('The database key must be 32 bytes long.')
+  const writer = await SqliteThread.start({ file, key, role: 'writer' })
   try {
-    const readers = Array.from({ length: config.readers ?? 1 }, () => startWorker(config, 'reader'))
+    const readers = Array.from({ length: config.readers ?? 1 }, () =>
+      SqliteThread.start({ file, key, role: 'reader' }),
+    )
     return new Sqlite(writer, await Promise.all(readers), onFatal)
   } catch (error) {
     await writer.terminate()
@@ -36,41 +34,21 @@ export async function openSqlite(config: SqliteConfig, onFatal: (error: Error) =
   }
 }
 
-async function startWorker({ file, key }: SqliteConfig, role: SqliteRole): Promise<Worker> {
-  const workerData: SqliteSettings = { file, key, role }
-  const entry = new URL('./sqlite-worker.ts', import.meta.url)
-  const worker = new Worker(entry, { workerData, execArgv: [], env: inheritedEnv() })
-  const [answer] = (await once(worker, 'message')) as [WorkerReady]
-  if (answer.ready) return worker
-  await once(worker, 'exit')
-  throw new StorageError(answer.sentence)
-}
-
-/** A thread that finds its code in the compile cache need not load the type stripper, which takes 10 MB. */
-function inheritedEnv(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir()
-  return cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }
-}
-
 class Sqlite implements Sql {
   readonly engine = 'sqlite'
-  readonly #workers: readonly Worker[]
+  readonly #threads: readonly SqliteThread[]
   readonly #writer: SqliteLane
   readonly #readers: readonly SqliteLane[]
   readonly #onFatal: (error: Error) => void
   #closing: Promise<void> | undefined
   #isOver = false
 
-  constructor(writer: Worker, readers: readonly Worker[], onFatal: (error: Error) => void) {
-    this.#workers = [...readers, writer]
+  constructor(writer: SqliteThread, readers: readonly SqliteThread[], onFatal: (error: Error) => void) {
+    this.#threads = [...readers, writer]
     this.#writer = new SqliteLane(writer)
     this.#readers = readers.map((reader) => new SqliteLane(reader))
     this.#onFatal = onFatal
-    for (const worker of this.#workers) {
-      worker.on('error', (error) => this.#die(error))
-      worker.on('messageerror', (error) => this.#die(error))
-      worker.on('exit', () => this.#die(new Error('a thread ended')))
-    }
+    for (const thread of this.#threads) thread.onDeath((cause) => this.#die(cause))
   }
 
   async read<Row extends SqlRow = SqlRow>(sql: string, args: readonly SqlValue[] = []): Promise<Row[]> {
@@ -97,7 +75,7 @@ class Sqlite implements Sql {
     await Promise.all(lanes.map((lane) => lane.drained()))
     const hasDied = this.#isOver
     this.#isOver = true
-    for (const worker of this.#workers) await (hasDied ? worker.terminate() : closeWorker(worker))
+    for (const thread of this.#threads) await (hasDied ? thread.terminate() : thread.close())
   }
 
   #die(cause: Error): void {
@@ -108,10 +86,4 @@ class Sqlite implements Sql {
     for (const lane of [...this.#readers, this.#writer]) lane.fail(error)
     this.#onFatal(error)
   }
-}
-
-async function closeWorker(worker: Worker): Promise<void> {
-  const exited = once(worker, 'exit')
-  worker.postMessage('close')
-  await exited
 }

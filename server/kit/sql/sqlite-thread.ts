@@ -1,0 +1,70 @@
+// A worker thread as the main thread sees it: started, rung, closed.
+import { once } from 'node:events'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { SqliteSettings } from './sqlite-connection.ts'
+import type { WorkerReady, WorkerSettings } from './sqlite-worker.ts'
+import { StorageError } from './storage-error.ts'
+
+/** A batch and its answer leave little garbage. */
+const HEAP = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 }
+
+export class SqliteThread {
+  readonly #worker: Worker
+  readonly #bell: Int32Array
+
+  private constructor(worker: Worker, bell: Int32Array) {
+    this.#worker = worker
+    this.#bell = bell
+  }
+
+  /** Rejects with a StorageError that says in a sentence why the file cannot be opened. */
+  static async start(settings: SqliteSettings): Promise<SqliteThread> {
+    const bell = new Int32Array(new SharedArrayBuffer(4))
+    const workerData: WorkerSettings = { ...settings, bell }
+    const entry = new URL('./sqlite-worker.ts', import.meta.url)
+    const worker = new Worker(entry, { workerData, execArgv: [], env: inheritedEnv(), resourceLimits: HEAP })
+    const [answer] = (await once(worker, 'message')) as [WorkerReady]
+    if (answer.ready) return new SqliteThread(worker, bell)
+    await once(worker, 'exit')
+    throw new StorageError(answer.sentence)
+  }
+
+  onAnswer(take: (answer: ArrayBuffer) => void): void {
+    this.#worker.on('message', take)
+  }
+
+  onDeath(tell: (cause: Error) => void): void {
+    this.#worker.on('error', tell)
+    this.#worker.on('messageerror', tell)
+    this.#worker.on('exit', () => tell(new Error('a thread ended')))
+  }
+
+  send(packed: ArrayBuffer): void {
+    this.#worker.postMessage(packed, [packed])
+    this.#ring()
+  }
+
+  async close(): Promise<void> {
+    const exited = once(this.#worker, 'exit')
+    this.#worker.postMessage('close')
+    this.#ring()
+    await exited
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #ring(): void {
+    Atomics.add(this.#bell, 0, 1)
+    Atomics.notify(this.#bell, 0)
+  }
+}
+
+/** A thread that finds its code in the compile cache need not load the type stripper, which takes 10 MB. */
+function inheritedEnv(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir()
+  return cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }
+}
