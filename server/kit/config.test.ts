@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { ConfigError, loadConfig } from './config.ts'
 import { exampleYaml, withReference } from './config-doc.ts'
+import { ROLES } from './config-schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -22,10 +23,16 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     listen: { host: '127.0.0.1', port: 8443, maxConnectionsPerAddress: 1000 },
     data: resolve('data'),
     secrets: resolve('data/secrets'),
-    roles: ['chat', 'storage', 'files', 'push', 'captcha', 'turn'],
+    roles: [...ROLES],
     storage: { engine: 'sqlite' },
     bus: { engine: 'memory', urls: [] },
-    registration: { mode: 'open', captcha: 'off', budgets: 'off', senders: ['console'] },
+    registration: {
+      mode: 'open',
+      captcha: 'off',
+      budgets: 'off',
+      senders: ['console'],
+      requiredCapabilities: [],
+    },
     limits: {},
     remoteConfig: {},
     log: { level: 'info' },
@@ -86,7 +93,7 @@ const mistakes: [yaml: string, sentence: string][] = [
   ['data: x\nstorage:\n  engine: postgres', 'line 2: "storage.url" is needed with engine postgres.'],
   ['bus:\n  engine: redis', 'line 1: "bus.urls" is needed with engine redis.'],
   ['registration:\n  captcha: true', 'line 2: "registration.captcha" must be one of on, off.'],
-  ['roles: [chat, chta]', 'line 1: "roles[1]" must be one of chat, storage, files, push, captcha, turn.'],
+  ['roles: [chat, chta]', `line 1: "roles[1]" must be one of ${ROLES.join(', ')}.`],
   ['remoteConfig:\n  a.b: {}', 'line 2: "remoteConfig.a.b" must be a text, a number, true or false.'],
   ['- a', 'line 1: must be a list of "key: value".'],
   ['data: a\ndata: b', 'line 2: Map keys must be unique.'],
