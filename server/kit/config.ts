@@ -1,7 +1,8 @@
 // The configuration: flags over the file over the defaults.
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
-import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import type { Document, LineCounter } from 'yaml'
 import type { z } from 'zod'
 import { type Config, configSchema } from './config-schema.ts'
 import { nearest } from './nearest.ts'
@@ -47,14 +48,19 @@ function withFlags(values: Values, { data, host, port }: Flags): Values {
   return { ...values, ...given({ data }), ...(listenWins ? { listen: listening } : {}) }
 }
 
+/** The parser takes 13 MiB, which a start without a file need not spend. */
+const yaml = (): typeof import('yaml') => createRequire(import.meta.url)('yaml')
+
 /** A YAML file that knows where each key stands. */
 class Source {
   readonly file: string
   readonly #document: Document
-  readonly #lines = new LineCounter()
+  readonly #lines: LineCounter
 
   constructor(file: string) {
     this.file = file
+    const { LineCounter, parseDocument } = yaml()
+    this.#lines = new LineCounter()
     this.#document = parseDocument(readText(file), {
       lineCounter: this.#lines,
       prettyErrors: false,
@@ -76,6 +82,7 @@ class Source {
 
   /** The line of the key at a path, or of the nearest key above it. */
   line(path: readonly PropertyKey[]): number {
+    const { isMap, isScalar } = yaml()
     let node: unknown = this.#document.contents
     let offset = 0
     for (const key of path) {
