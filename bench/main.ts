@@ -86,6 +86,6 @@ async function profile(file: string): Promise<void> {
   await side.server.stop()
   const { main, threads } = profileIn(profiles)
   writeFileSync(file, JSON.stringify(main))
-  printProfile('main thread', main)
+  printProfile('main thread', main, options.seconds + 1)
   for (const thread of threads) printProfile('a worker thread', thread)
 }

@@ -4,7 +4,7 @@ import type { Mode, Transport } from './job.ts'
 const HELP = `npm run bench -- [options]
   --quick             about a minute in all
   --only floors|ours  one side only (ratios need both)
-  --seconds N         how long each measured phase lasts (6; quick: 2)
+  --seconds N         how long each measured phase lasts (6; quick: 1.5)
   --rounds N          every load this often, alternating; the tables show medians (1)
   --transport T       only h1, h2 or grpc
   --mode M            only identified or sealed
@@ -46,7 +46,7 @@ export function readOptions(): Options {
   return {
     quick: values.quick,
     only: oneOf('--only', values.only, ['floors', 'ours']),
-    seconds: positive('--seconds', values.seconds ?? (values.quick ? '2' : '6')),
+    seconds: positive('--seconds', values.seconds ?? (values.quick ? '1.5' : '6')),
     rounds: positive('--rounds', values.rounds),
     transport: oneOf('--transport', values.transport, ['h1', 'h2', 'grpc']),
     mode: oneOf('--mode', values.mode, ['identified', 'sealed']),

@@ -63,9 +63,8 @@ export const profiledLoad = ({ transport, mode, seconds }: Options): Load => ({
 
 function phases(subject: Subject, { quick, seconds }: Options): Phase[] {
   const comparedAtRates = subject === 'ours' || subject === 'stored'
-  const rates: Phase[] = quick
-    ? [{ kind: 'rate', seconds }]
-    : [...RATES.map((perSecond): Phase => ({ kind: 'rate', seconds, perSecond })), { kind: 'rate', seconds }]
+  const half: Phase = { kind: 'rate', seconds: (seconds * 2) / 3 }
+  const rates = quick ? [half] : [...RATES.map((perSecond): Phase => ({ ...half, perSecond })), half]
   return [
     { kind: 'warm-up', seconds: quick ? 1 : 2 },
     { kind: 'online', seconds },

@@ -37,7 +37,9 @@ export function profileIn(directory: string): { main: Profile; threads: readonly
   return { main: main!, threads: threads.filter((thread) => busyMs(thread) > 0) }
 }
 
-export function printProfile(title: string, profile: Profile): void {
+/** `lastSeconds` leaves out what came before, such as the start of the program. */
+export function printProfile(title: string, whole: Profile, lastSeconds = Number.POSITIVE_INFINITY): void {
+  const profile = tail(whole, lastSeconds)
   const total = busyMs(profile)
   console.log(`\n${title}: ${(total / 1000).toFixed(1)} s busy`)
   printTop('by part', sumBy(profile, groupOf), total)
@@ -52,6 +54,13 @@ function printTop(title: string, sums: ReadonlyMap<string, number>, total: numbe
   }
 }
 
+function tail(profile: Profile, seconds: number): Profile {
+  const { samples, timeDeltas } = profile
+  let first = samples.length
+  for (let micros = 0; first > 0 && micros < seconds * 1e6; first--) micros += timeDeltas[first - 1]!
+  return { ...profile, samples: samples.slice(first), timeDeltas: timeDeltas.slice(first) }
+}
+
 const busyMs = (profile: Profile): number =>
   [...sumBy(profile, groupOf).values()].reduce((sum, ms) => sum + ms, 0)
 
@@ -59,11 +68,12 @@ function sumBy(
   { nodes, samples, timeDeltas }: Profile,
   label: (frame: CallFrame) => string,
 ): Map<string, number> {
-  const labels = new Map(nodes.map(({ id, callFrame }) => [id, label(callFrame)]))
+  const busy = nodes.filter(({ callFrame }) => callFrame.functionName !== IDLE)
+  const labels = new Map(busy.map(({ id, callFrame }) => [id, label(callFrame)]))
   const sums = new Map<string, number>()
   for (const [index, id] of samples.entries()) {
-    const name = labels.get(id)!
-    if (name !== IDLE) sums.set(name, (sums.get(name) ?? 0) + timeDeltas[index]! / 1000)
+    const name = labels.get(id)
+    if (name) sums.set(name, (sums.get(name) ?? 0) + timeDeltas[index]! / 1000)
   }
   return sums
 }
