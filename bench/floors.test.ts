@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { inventAccounts } from './accounts.ts'
 import type { LoadJob, LoadResult, Transport } from './job.ts'
 import { FLOORS, type Floor } from './plan.ts'
@@ -43,17 +43,19 @@ const cases = [
   ['stored', 'grpc'] as const,
 ]
 
-for (const [floor, transport] of cases) {
-  test(`the floor "${floor}" delivers all that it accepts over ${transport}, once`, async () => {
-    const { phases } = await loadOn(floor, transport)
-    const [online, rate, store, drain] = phases
-    assert.deepEqual(
-      phases.map(({ lost, duplicates, refused, complaint }) => ({ lost, duplicates, refused, complaint })),
-      phases.map(() => ({ lost: 0, duplicates: 0, refused: 0, complaint: undefined })),
-    )
-    assert.ok(online!.messages > 0)
-    assert.equal(rate!.messages, 40)
-    assert.ok(store!.messages > 0)
-    assert.equal(drain!.messages, store!.messages)
-  })
-}
+describe('the floors', { concurrency: true }, () => {
+  for (const [floor, transport] of cases) {
+    test(`the floor "${floor}" delivers all that it accepts over ${transport}, once`, async () => {
+      const { phases } = await loadOn(floor, transport)
+      const [online, rate, store, drain] = phases
+      assert.deepEqual(
+        phases.map(({ lost, duplicates, refused, complaint }) => ({ lost, duplicates, refused, complaint })),
+        phases.map(() => ({ lost: 0, duplicates: 0, refused: 0, complaint: undefined })),
+      )
+      assert.ok(online!.messages > 0)
+      assert.equal(rate!.messages, 40)
+      assert.ok(store!.messages > 0)
+      assert.equal(drain!.messages, store!.messages)
+    })
+  }
+})
