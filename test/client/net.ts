@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import * as LS from '@signalapp/libsignal-client'
 import type { Ready } from '../../server/up.ts'
+import { releaseBeforeExit } from './release.ts'
 
 export type HttpVersion = 1 | 2
 export const HTTP_VERSIONS: readonly HttpVersion[] = [1, 2]
@@ -11,6 +12,7 @@ export const HTTP_VERSIONS: readonly HttpVersion[] = [1, 2]
  * a test that expects refusals takes a new one for each.
  */
 export function openNet({ urls, tls }: Ready, httpVersion: HttpVersion): LS.Net.Net {
+  releaseBeforeExit()
   return new LS.Net.Net({
     localTestServer: true,
     userAgent: 'heliograph-test/1.0',
