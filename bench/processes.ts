@@ -16,7 +16,7 @@ const GENERATOR_CORE = '1'
 const ROOT = join(import.meta.dirname, '..')
 
 export const pinned = availableParallelism() >= 2 && existsSync('/usr/bin/taskset')
-export const OUR_SERVER = join(ROOT, 'server/main.ts')
+export const OUR_SERVER = join(ROOT, 'server/heliograph.js')
 
 /** The limiter of Signal lets 60 identified messages pass at once and one a second, per sender and recipient. */
 export const LIMITS = { messages: { bucket: 1e9, refill: 0.000_001 } }

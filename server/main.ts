@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // `heliograph`: what a person or a script types. Everything that ends the process is here.
 import { open, rename } from 'node:fs/promises'
 import { parseArgs } from 'node:util'

@@ -10,7 +10,7 @@ import type { SignalServer } from './constellation.ts'
 import { Outbox } from './outbox.ts'
 import { within } from './within.ts'
 
-const MAIN = join(import.meta.dirname, '..', 'server', 'main.ts')
+const MAIN = join(import.meta.dirname, '..', 'server', 'heliograph.js')
 
 export type ServerProcessOptions = {
   /** A configuration file's text. */

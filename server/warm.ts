@@ -1,0 +1,16 @@
+// Run once, before the first start: loads all code of every thread, so that the compile cache has it.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { enableCompileCache } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const [cache] = process.argv.splice(2, Number.POSITIVE_INFINITY, 'help')
+enableCompileCache(cache)
+await import('./main.ts')
+const { openSql } = await import('./kit/sql/open.ts')
+const folder = await mkdtemp(join(tmpdir(), 'heliograph-warm-'))
+const sql = await openSql({ engine: 'sqlite', file: join(folder, 'warm.db'), key: new Uint8Array(32) }, () =>
+  process.exit(1),
+)
+await sql.close()
+await rm(folder, { recursive: true })
