@@ -32,5 +32,7 @@ const STATUS = { ok: 200, conflict: 409, 'too-soon': 429 } as const
 function reply<Unavailable extends 409 | 418>(answered: Answered, unavailable: Unavailable) {
   if (answered.kind === 'not-found') return { status: 404 } as const
   const status = answered.kind === 'unavailable' ? unavailable : STATUS[answered.kind]
-  return { status, body: answered.session }
+  const { session: body, retryAfterSeconds } = answered
+  const headers = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) }
+  return { status, body, headers }
 }

@@ -36,7 +36,12 @@ export type Opened =
 
 /** `conflict`: verified already, or nothing to be entered. `too-soon`: wait as the session says. */
 export type Answered =
-  | { readonly kind: 'ok' | 'conflict' | 'too-soon' | 'unavailable'; readonly session: SessionView }
+  | {
+      readonly kind: 'ok' | 'conflict' | 'too-soon' | 'unavailable'
+      readonly session: SessionView
+      /** With `too-soon`: when the call can succeed; nothing if it never can. */
+      readonly retryAfterSeconds?: number | undefined
+    }
   | { readonly kind: 'not-found' }
 
 export type VerificationOptions = {
@@ -82,8 +87,7 @@ export class Verification {
     const session = await this.#store.read(id, this.#clock.nowMs())
     if (!session) return { kind: 'not-found' }
     if (session.verified) return { kind: 'conflict', session: this.#view(session) }
-    if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0)
-      return { kind: 'too-soon', session: this.#view(session) }
+    if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0) return this.#tooSoon(session, transport)
     const code = this.#random.digits(CODE_DIGITS)
     const sentAtMs = this.#clock.nowMs()
     const noted = await this.#store.noteCode(session, transport, {
@@ -92,7 +96,7 @@ export class Verification {
       expiresAtMs: sentAtMs + LIFETIME_MS,
       attempts: ATTEMPTS_PER_CODE,
     })
-    if (!noted) return { kind: 'too-soon', session: this.#view(await this.#read(id)) }
+    if (!noted) return this.#tooSoon(await this.#read(id), transport)
     const delivered = await this.#send(session.e164, transport, code)
     return { kind: delivered ? 'ok' : 'unavailable', session: this.#view(await this.#read(id)) }
   }
@@ -123,6 +127,11 @@ export class Verification {
     const session = await this.#store.read(id, this.#clock.nowMs())
     if (!session) throw new Refusal('not-found')
     return session
+  }
+
+  #tooSoon(session: Session, transport: Transport): Answered {
+    const retryAfterSeconds = waitSeconds(session, transport, this.#clock.nowMs()) ?? undefined
+    return { kind: 'too-soon', session: this.#view(session), retryAfterSeconds }
   }
 
   /** Tries the senders in their order. */
