@@ -3,10 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../server/kit/clock.ts'
+import type { Config } from '../server/kit/config.ts'
 import { configSchema } from '../server/kit/config-schema.ts'
 import { type Fields, type Log, silentLog } from '../server/kit/log.ts'
 import type { Random } from '../server/kit/random.ts'
-import { type Platform, type Ready, up } from '../server/up.ts'
+import { openSecrets } from '../server/kit/secrets.ts'
+import { openSql } from '../server/kit/sql/open.ts'
+import type { Sql } from '../server/kit/sql/sql.ts'
+import { type Platform, type Ready, type UpOptions, up } from '../server/up.ts'
 import { Outbox } from './outbox.ts'
 
 export type ConstellationOptions = {
@@ -25,37 +29,37 @@ export interface SignalServer {
 }
 
 export class Constellation implements SignalServer, AsyncDisposable {
-  readonly ready: Ready
-  readonly #platform: Platform
+  readonly #config: Config
+  readonly #options: UpOptions
   readonly #folder: string
-  readonly #outbox: Outbox
-  readonly #failures: Error[]
+  readonly #failures: Error[] = []
+  #platform: Platform | undefined
+  #outbox: Outbox | undefined
 
-  private constructor(platform: Platform, folder: string, failures: Error[]) {
-    this.#platform = platform
+  private constructor(folder: string, { clock, random, config }: ConstellationOptions) {
+    const data = join(folder, 'data')
+    const listen = { host: '127.0.0.1', port: 0 }
     this.#folder = folder
-    this.#failures = failures
-    this.ready = platform.ready
-    this.#outbox = new Outbox(platform.ready.outbox)
+    this.#config = { ...configSchema.parse({ listen, ...config, data }), secrets: join(data, 'secrets') }
+    this.#options = {
+      log: bugsInto(this.#failures),
+      onFatal: (error) => this.#failures.push(error),
+      ...(clock && { clock }),
+      ...(random && { random }),
+    }
   }
 
   static async open(options: ConstellationOptions = {}): Promise<Constellation> {
     const folder = await mkdtemp(join(tmpdir(), 'helio-constellation-'))
-    const data = join(folder, 'data')
-    const listen = { host: '127.0.0.1', port: 0 }
-    const parsed = configSchema.parse({ listen, ...options.config, data })
-    const failures: Error[] = []
-    const { clock, random } = options
-    const platform = await up(
-      { ...parsed, secrets: join(data, 'secrets') },
-      {
-        log: bugsInto(failures),
-        onFatal: (error) => failures.push(error),
-        ...(clock && { clock }),
-        ...(random && { random }),
-      },
-    )
-    return new Constellation(platform, folder, failures)
+    const constellation = new Constellation(folder, options)
+    constellation.#platform = await up(constellation.#config, constellation.#options)
+    return constellation
+  }
+
+  /** Another one after `restart`: the port may differ. */
+  get ready(): Ready {
+    if (!this.#platform) throw new Error('the server is not up')
+    return this.#platform.ready
   }
 
   get port(): number {
@@ -63,12 +67,23 @@ export class Constellation implements SignalServer, AsyncDisposable {
   }
 
   codeFor(number: string): Promise<string> {
+    this.#outbox ??= new Outbox(this.ready.outbox)
     return this.#outbox.codeFor(number)
+  }
+
+  /** Stops in good order and starts again on the same data. In between, `edit` has the storage for itself. */
+  async restart(edit: (sql: Sql) => Promise<void> = async () => {}): Promise<void> {
+    await this.#platform?.close()
+    const { databaseKey } = await openSecrets(this.#config.secrets)
+    const file = join(this.#config.data, 'storage', 'heliograph.db')
+    const sql = await openSql({ engine: 'sqlite', file, key: databaseKey }, this.#options.onFatal)
+    await edit(sql).finally(() => sql.close())
+    this.#platform = await up(this.#config, this.#options)
   }
 
   /** Throws what the server found to be a bug of its own: no test passes over one. */
   async close(): Promise<void> {
-    await this.#platform.close()
+    await this.#platform?.close()
     await rm(this.#folder, { recursive: true, force: true })
     if (this.#failures.length > 0) throw new AggregateError(this.#failures, 'the server met bugs of its own')
   }

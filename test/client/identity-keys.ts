@@ -15,8 +15,7 @@ export type OneTimeKeys = {
 
 export const newKeyId = (): number => randomInt(1, 0x7fffff00)
 
-export function makeIdentityKeys(): IdentityKeys {
-  const pair = LS.IdentityKeyPair.generate()
+export function makeIdentityKeys(pair = LS.IdentityKeyPair.generate()): IdentityKeys {
   return {
     pair,
     registrationId: randomInt(1, 0x3fff),
