@@ -15,7 +15,7 @@ export const badArgument = (value: unknown): TypeError =>
       : `the arguments of a statement cannot contain ${typeof value}`,
   )
 
-function isSqlValue(value: SqlValue): boolean {
+export function isSqlValue(value: unknown): value is SqlValue {
   if (typeof value === 'number') return Number.isFinite(value)
   return typeof value === 'string' || value === null || value instanceof Uint8Array
 }

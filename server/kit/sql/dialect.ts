@@ -1,11 +1,13 @@
-// `$1` parameters as SQLite wants them: anonymous, in the order of their appearance.
+// What SQLite must know about a statement that is written for both engines.
 
-const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\$(\d+)/g
+const LITERAL = String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*[^]*?\*/`
+const LITERALS = new RegExp(LITERAL, 'g')
+const TOKENS = new RegExp(String.raw`${LITERAL}|\$(\d+)`, 'g')
 
-/** `order[i]` is the index of the argument that the i-th `?` stands for. */
+/** SQLite's `?` for `$1`: `order[i]` is the index of the argument that the i-th `?` stands for. */
 export function anonymous(sql: string): { readonly text: string; readonly order: readonly number[] } {
   const order: number[] = []
-  const text = sql.replace(TOKEN, (token, number?: string) => {
+  const text = sql.replace(TOKENS, (token, number?: string) => {
     if (number === undefined) return token
     order.push(Number(number) - 1)
     return '?'
@@ -13,12 +15,13 @@ export function anonymous(sql: string): { readonly text: string; readonly order:
   return { text, order }
 }
 
-const LITERAL = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*/g
-
 /** Whether a statement answers with rows, so that its number of changes is their number. */
 export function answersRows(sql: string): boolean {
-  const words = sql.replace(LITERAL, '').trimStart()
+  const words = sql.replace(LITERALS, '').trimStart()
   if (/\bRETURNING\b/i.test(words)) return true
   if (/^(SELECT|VALUES|PRAGMA|EXPLAIN)\b/i.test(words)) return true
   return /^WITH\b/i.test(words) && !/\b(INSERT|UPDATE|DELETE)\b/i.test(words)
 }
+
+/** SQLite would run the first of several statements and silently drop the others. */
+export const isSeveral = (sql: string): boolean => /;\s*[^\s;]/.test(sql.replace(LITERALS, ''))

@@ -1,5 +1,4 @@
 // Values as bytes, so that a batch of statements crosses to a worker thread as one transferred buffer.
-import { badArgument } from './arguments.ts'
 import type { SqlValue } from './sql.ts'
 
 // value = tag, then: null nothing · int i64 · real f64 · text u32 length, UTF-8 · bytes u32 length, raw (all little-endian)
@@ -49,15 +48,13 @@ export class Packer {
     this.at += 4 + length
   }
 
-  /** Throws a TypeError for anything that is not a `SqlValue`. */
   value(value: SqlValue): void {
     if (typeof value === 'string') {
       this.byte(TEXT)
       this.text(value)
     } else if (typeof value === 'number') this.#number(value)
     else if (value === null) this.byte(NULL)
-    else if (value instanceof Uint8Array) this.#blob(value)
-    else throw badArgument(value)
+    else this.#blob(value)
   }
 
   #number(value: number): void {
@@ -67,7 +64,6 @@ export class Packer {
       this.#view.setUint32(this.at + 1, value, true)
       this.#view.setInt32(this.at + 5, Math.floor(value / TWO_POW_32), true)
     } else {
-      if (!Number.isFinite(value)) throw badArgument(value)
       this.#view.setUint8(this.at, REAL)
       this.#view.setFloat64(this.at + 1, value, true)
     }

@@ -1,6 +1,6 @@
 // A statement's life inside a worker thread: prepared when it first runs, afresh after an error.
 import type { Database, Statement } from '@signalapp/sqlcipher'
-import { anonymous, answersRows } from './dialect.ts'
+import { anonymous, answersRows, isSeveral } from './dialect.ts'
 import type { Unpacker } from './packing.ts'
 import type { SqlRow, SqlValue } from './sql.ts'
 
@@ -55,8 +55,13 @@ export class Prepared {
     if (this.#given.length !== this.#expected)
       throw new TypeError(`the statement wants ${this.#expected} arguments, not ${this.#given.length}`)
     if (this.#bound !== this.#given) this.#reorder()
-    this.#statement ??= database.prepare(this.#text, { persistent: true })
+    this.#statement ??= this.#prepare(database)
     return this.#statement
+  }
+
+  #prepare(database: Database): Statement {
+    if (isSeveral(this.sql)) throw new TypeError('a statement must be one statement')
+    return database.prepare(this.#text, { persistent: true })
   }
 
   #reorder(): void {

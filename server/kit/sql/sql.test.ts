@@ -218,6 +218,15 @@ forEach('arguments that are no SQL values are refused before anything is done', 
   assert.deepEqual(await numbers(sql), [3])
 })
 
+forEach('several statements in one text are refused', async (sql) => {
+  const both = { sql: "DELETE FROM letters; INSERT INTO letters (box, number) VALUES ('a;', 1)", args: [] }
+  await assert.rejects(sql.write([both]), StatementError)
+  await sql.write([
+    { sql: "INSERT INTO letters (box, number, note) VALUES ('a', 1, ';;x') -- ; y", args: [] },
+  ])
+  assert.deepEqual(await numbers(sql), [1])
+})
+
 forEach('a query in error rejects alone', async (sql) => {
   await sql.write([letter('a', 1)])
   const wrong = sql.read('SELECT nothing FROM nowhere')

@@ -1,4 +1,5 @@
 // The main thread's side of one SQLite worker: gathers lists into batches while the worker is busy with the last one.
+import { badArgument, isSqlValue } from './arguments.ts'
 import { Packer, Unpacker } from './packing.ts'
 import type { Outcome, SqlRow, SqlValue, Statement, Written } from './sql.ts'
 import * as layout from './sqlite-layout.ts'
@@ -16,7 +17,7 @@ type Waiting = {
   readonly resolve: (written: Written) => void
   readonly reject: (error: Error) => void
 }
-type Batch = { readonly packer: Packer; readonly waiting: Waiting[] }
+type Batch = { readonly packer: Packer; readonly waiting: Waiting[]; readonly isReset: boolean }
 
 const NOTHING_CHANGED: Outcome = { rows: [], changes: 0 }
 const ONE_CHANGED: Outcome = { rows: [], changes: 1 }
@@ -84,11 +85,11 @@ export class SqliteLane {
 
   #emptyBatch(): Batch {
     const packer = new Packer(BATCH_BYTES)
-    const reset = this.#ids.size > MAX_STATEMENTS_KNOWN
-    if (reset) this.#ids.clear()
-    packer.byte(reset ? 1 : 0)
+    const isReset = this.#ids.size > MAX_STATEMENTS_KNOWN
+    if (isReset) this.#ids.clear()
+    packer.byte(isReset ? 1 : 0)
     packer.count(0)
-    return { packer, waiting: [] }
+    return { packer, waiting: [], isReset }
   }
 
   #seal(): void {
@@ -124,7 +125,10 @@ export class SqliteLane {
     }
     packer.count(must === undefined ? 0 : must + 1)
     packer.count(args.length)
-    for (const value of args) packer.value(value)
+    for (const value of args) {
+      if (!isSqlValue(value)) throw badArgument(value)
+      packer.value(value)
+    }
   }
 
   /** Lists of one turn of the event loop share a batch, even when the worker is idle. */
@@ -151,6 +155,7 @@ export class SqliteLane {
     if (!batch) return
     this.#flying = undefined
     this.#send()
+    if (batch.isReset) this.#columns.clear()
     const answer = new Unpacker(packed)
     if (answer.byte() === layout.BATCH_LOST) {
       const error = new StorageError(answer.text())

@@ -9,14 +9,17 @@ import { StorageError } from './storage-error.ts'
 
 /** A batch and its answer leave little garbage. */
 const HEAP = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 }
+const NEVER_READY: WorkerReady = { ready: false, sentence: 'The database thread ended before it was ready.' }
 
 export class SqliteThread {
   readonly #worker: Worker
   readonly #bell: Int32Array
+  readonly #ended: Promise<void>
 
-  private constructor(worker: Worker, bell: Int32Array) {
+  private constructor(worker: Worker, bell: Int32Array, ended: Promise<void>) {
     this.#worker = worker
     this.#bell = bell
+    this.#ended = ended
   }
 
   /** Rejects with a StorageError that says in a sentence why the file cannot be opened. */
@@ -25,9 +28,10 @@ export class SqliteThread {
     const workerData: WorkerSettings = { ...settings, bell }
     const entry = new URL('./sqlite-worker.ts', import.meta.url)
     const worker = new Worker(entry, { workerData, execArgv: [], env: inheritedEnv(), resourceLimits: HEAP })
-    const [answer] = (await once(worker, 'message')) as [WorkerReady]
-    if (answer.ready) return new SqliteThread(worker, bell)
-    await once(worker, 'exit')
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    const answer = await Promise.race([firstMessage(worker), ended.then(() => NEVER_READY)])
+    if (answer.ready) return new SqliteThread(worker, bell, ended)
+    await ended
     throw new StorageError(answer.sentence)
   }
 
@@ -38,7 +42,7 @@ export class SqliteThread {
   onDeath(tell: (cause: Error) => void): void {
     this.#worker.on('error', tell)
     this.#worker.on('messageerror', tell)
-    this.#worker.on('exit', () => tell(new Error('a thread ended')))
+    void this.#ended.then(() => tell(new Error('a thread ended')))
   }
 
   send(packed: ArrayBuffer): void {
@@ -47,10 +51,9 @@ export class SqliteThread {
   }
 
   async close(): Promise<void> {
-    const exited = once(this.#worker, 'exit')
     this.#worker.postMessage('close')
     this.#ring()
-    await exited
+    await this.#ended
   }
 
   async terminate(): Promise<void> {
@@ -61,6 +64,11 @@ export class SqliteThread {
     Atomics.add(this.#bell, 0, 1)
     Atomics.notify(this.#bell, 0)
   }
+}
+
+async function firstMessage(worker: Worker): Promise<WorkerReady> {
+  const [answer] = (await once(worker, 'message')) as [WorkerReady]
+  return answer
 }
 
 /** A thread that finds its code in the compile cache need not load the type stripper, which takes 10 MB. */

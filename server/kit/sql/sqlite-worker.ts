@@ -8,7 +8,7 @@ export type WorkerReady = { readonly ready: true } | { readonly ready: false; re
 /** `bell[0]` is raised and notified after each message: waking by it costs half of what waking by a port does. */
 export type WorkerSettings = SqliteSettings & { readonly bell: Int32Array<SharedArrayBuffer> }
 
-const CHECKPOINT_PAGES = 1000
+const CHECKPOINT_PAGES = 4000
 /** The thread sleeps on its bell, so it must let its event loop turn now and then (finalizers run there). */
 const BATCHES_PER_TURN = 100
 const port = parentPort!
