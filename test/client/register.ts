@@ -28,6 +28,7 @@ let numbersGiven = 0
 /** A number that nobody in this process has had before. */
 export const newNumber = (): string => `+1202${String(5_550_000 + numbersGiven++)}`
 
+/** Opens a session for a number, and proves it by the code from the outbox. */
 export async function verifiedSession(
   server: SignalServer,
   number: string,
@@ -39,9 +40,17 @@ export async function verifiedSession(
   return service
 }
 
+/** Proves a number and registers it. */
 export async function register(server: SignalServer, options: RegisterOptions = {}): Promise<Registered> {
   const { number = newNumber(), httpVersion = 2 } = options
-  const service = await verifiedSession(server, number, httpVersion)
+  return registerProven(await verifiedSession(server, number, httpVersion), number, options)
+}
+
+export async function registerProven(
+  service: LS.Net.RegistrationService,
+  number: string,
+  options: Omit<RegisterOptions, 'number' | 'httpVersion'> = {},
+): Promise<Registered> {
   const keys = { aci: makeIdentityKeys(), pni: makeIdentityKeys() }
   const password = randomBytes(18).toString('base64')
   const accessKey = new Uint8Array(randomBytes(16))
