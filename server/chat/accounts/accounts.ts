@@ -104,7 +104,10 @@ export class Accounts {
     return written.ok
   }
 
+  /** Refuses (422) an account that lets only some in, and has no key for them. */
   async setAttributes(address: DeviceAddress, attributes: Attributes): Promise<void> {
+    if (!attributes.unrestrictedUnidentifiedAccess && attributes.unidentifiedAccessKey === undefined)
+      throw new Refusal('invalid', { field: 'unidentifiedAccessKey', message: 'is needed' })
     await this.#update(address, (account, device) => ({
       ...account,
       ...accessOf(attributes),
