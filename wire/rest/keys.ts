@@ -1,12 +1,8 @@
 // Pre-keys: what a sender needs to open a session with a device that is away (docs/protocol/keys.md).
 import { z } from 'zod'
+import { EC_PUBLIC_KEY_BYTES, KEM_PUBLIC_KEY_BYTES, MAX_ONE_TIME_KEYS, SIGNATURE_BYTES } from '../limits.ts'
 import { json, nothing, route } from '../route.ts'
 import { base64, deviceId, keyId, registrationId, serviceId } from '../types.ts'
-
-export const EC_PUBLIC_KEY_BYTES = 33
-export const KEM_PUBLIC_KEY_BYTES = 1569
-export const SIGNATURE_BYTES = 64
-export const MAX_ONE_TIME_KEYS = 100
 
 const exactly = (size: number) => ({ min: size, max: size })
 
@@ -17,10 +13,6 @@ const signature = base64('unpadded', exactly(SIGNATURE_BYTES))
 export const EcPreKey = z.object({ keyId, publicKey: ecPublicKey })
 export const EcSignedPreKey = z.object({ keyId, publicKey: ecPublicKey, signature })
 export const KemSignedPreKey = z.object({ keyId, publicKey: kemPublicKey, signature })
-
-export type EcPreKey = z.output<typeof EcPreKey>
-/** A pre-key with the identity key's signature: EC, or KEM. */
-export type SignedPreKey = z.output<typeof EcSignedPreKey>
 
 const identity = { identity: z.enum(['aci', 'pni']).optional() }
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { EcSignedPreKey, EcPreKey as WireEcPreKey } from '../../../wire/gen/common.js'
 import { KeysAnonymous, Keys as KeysService } from '../../../wire/gen/keys.js'
-import { EC_PUBLIC_KEY_BYTES, KEM_PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../../wire/rest/keys.ts'
+import { EC_PUBLIC_KEY_BYTES, KEM_PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../../wire/limits.ts'
 import type { Access } from '../../../wire/route.ts'
 import { MAX_DEVICE_ID, MAX_KEY_ID, type ServiceId } from '../../../wire/types.ts'
 import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'

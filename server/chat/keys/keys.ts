@@ -1,6 +1,6 @@
 // Pre-keys: stored by a device, handed out to whoever wants to open a session with it.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type EcPreKey, MAX_ONE_TIME_KEYS, type SignedPreKey } from '../../../wire/rest/keys.ts'
+import { MAX_ONE_TIME_KEYS } from '../../../wire/limits.ts'
 import type { Access } from '../../../wire/route.ts'
 import {
   type Aci,
@@ -22,6 +22,7 @@ import {
 } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Admitted, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
+import type { EcPreKey, SignedPreKey } from './pre-key.ts'
 import { checkEc, checkKemList, checkSignedEc, checkSignedKem, readIdentityKey } from './signatures.ts'
 import { KeyStore, type RepeatedUseKeys } from './store.ts'
 

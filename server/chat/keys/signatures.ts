@@ -1,8 +1,8 @@
 // Keys are what clients say they are, and signed by the identity that they belong to.
 import { setImmediate } from 'node:timers/promises'
 import { KEMPublicKey, PublicKey } from '@signalapp/libsignal-client'
-import type { EcPreKey, SignedPreKey } from '../../../wire/rest/keys.ts'
 import { Refusal } from '../../kit/refusal.ts'
+import type { EcPreKey, SignedPreKey } from './pre-key.ts'
 
 /** Signatures checked in one turn of the event loop: about half a millisecond. */
 const PER_TURN = 8

@@ -1,6 +1,6 @@
-import type { EcPreKey, SignedPreKey } from '../../../wire/rest/keys.ts'
 import { type Aci, type DeviceId, type IdentityType, uuidToBytes } from '../../../wire/types.ts'
 import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import type { EcPreKey, SignedPreKey } from './pre-key.ts'
 
 /** Whose keys: one identity of one device. */
 export type KeyOwner = { readonly aci: Aci; readonly identity: IdentityType; readonly deviceId: DeviceId }
