@@ -1,0 +1,53 @@
+// The tests of a file as text, found by their indentation: the formatter sees to it that a block ends where it began.
+import type { SourceFile } from './source.ts'
+
+export type Block = { readonly name: string; readonly text: string }
+
+const TEST = /^( *)(?:await )?(?:\w+\.)?(?:test|it|forEachEngine)\(/
+const DECLARED =
+  /^( *)(?:export )?(?:(?:async )?function\*? (\w+)|const (\w+) = (?:async )?(?:\(|\w+ =>|<)|(?:static |private |override )*(?:async )?#?(\w+)\([^;]*\{$)/
+
+/** From a line to the next one of the same or a smaller indentation that closes it. */
+function blockAt(lines: readonly string[], start: number): string {
+  const indent = /^ */.exec(lines[start]!)![0]
+  const end = lines.findIndex(
+    (line, index) =>
+      index > start && line !== '' && !line.startsWith(`${indent} `) && !line.startsWith(`${indent})`),
+  )
+  const closes = end >= 0 && /^ *[})\]]/.test(lines[end]!)
+  return lines.slice(start, end < 0 ? undefined : closes ? end + 1 : end).join('\n')
+}
+
+const blocksOf = (file: SourceFile, pattern: RegExp, nameOf: (match: RegExpExecArray) => string): Block[] => {
+  const lines = file.text.split('\n')
+  return lines.flatMap((line, index) => {
+    const match = pattern.exec(line)
+    return match ? [{ name: nameOf(match), text: blockAt(lines, index) }] : []
+  })
+}
+
+/** The tests of a file; one whose name is not written there has its first line for a name. */
+export const testsOf = (file: SourceFile): Block[] =>
+  blocksOf(file, TEST, () => '').map(({ text }) => ({
+    name: /^[^'"`]*\(\s*(['"`])((?:(?!\1).)*)\1/.exec(text)?.[2] ?? text.split('\n')[0]!,
+    text,
+  }))
+
+const functionsOf = (file: SourceFile): Block[] =>
+  blocksOf(file, DECLARED, (match) => match[2] ?? match[3] ?? match[4] ?? '')
+
+const ASSERTS = /\bassert\b|\bassert\.|\bfail\(|\bexpect[A-Z]\w*\(/
+
+/** The names of functions in these files that assert, by themselves or by calling another that does. */
+export function assertingFunctions(files: readonly SourceFile[]): Set<string> {
+  const functions = files.flatMap(functionsOf)
+  const asserting = new Set<string>()
+  for (let before = -1; before !== asserting.size; ) {
+    before = asserting.size
+    for (const { name, text } of functions) if (asserts(text, asserting)) asserting.add(name)
+  }
+  return asserting
+}
+
+export const asserts = (text: string, asserting: ReadonlySet<string>): boolean =>
+  ASSERTS.test(text) || Array.from(text.matchAll(/\b(\w+)\(/g)).some(([, name]) => asserting.has(name!))
