@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { basename, dirname } from 'node:path'
 import { test } from 'node:test'
 import { codeLines, filesOf, findCycle, readText, type SourceFile, sourceFiles } from './source.ts'
-import { assertingFunctions, asserts, testsOf } from './test-blocks.ts'
+import { idleTests, testsOf } from './test-blocks.ts'
 
 const files = sourceFiles()
 const isTest = (path: string) => path.endsWith('.test.ts')
@@ -194,16 +194,22 @@ test('a test is skipped only where a program is not installed', () => {
   assert.deepEqual(breaches, [])
 })
 
+/** Tests that fail because what they call throws, or because they do not compile. */
+const FAIL_BY_THEMSELVES = [
+  'openssl finds nothing to complain about',
+  'what is written is what is in force',
+  'every commented line of the example can be uncommented',
+  'a forgotten RPC and an answer without an outcome do not compile',
+  'keys and limiters do not share buckets',
+  'a cleared bucket is full',
+]
+
 test('every test asserts something', () => {
-  const asserting = assertingFunctions(files.filter(({ path }) => isTest(path) || path.startsWith('test/')))
   const idle = files
     .filter(({ path }) => isTest(path))
-    .flatMap((file) => testsOf(file).map((one) => ({ ...one, path: file.path })))
-    .filter(({ text }) => !asserts(text, asserting))
-  assert.deepEqual(
-    idle.map(({ path, name }) => `${path}: ${name}`),
-    [],
-  )
+    .flatMap((file) => idleTests(file, files).map(({ name }) => ({ path: file.path, name })))
+    .filter(({ name }) => !FAIL_BY_THEMSELVES.includes(name))
+  assert.deepEqual(idle, [])
 })
 
 test('a test is named by a sentence', () => {

@@ -3,9 +3,8 @@ import type { SourceFile } from './source.ts'
 
 export type Block = { readonly name: string; readonly text: string }
 
-const TEST = /^( *)(?:await )?(?:\w+\.)?(?:test|it|forEachEngine)\(/
-const DECLARED =
-  /^( *)(?:export )?(?:(?:async )?function\*? (\w+)|const (\w+) = (?:async )?(?:\(|\w+ =>|<)|(?:static |private |override )*(?:async )?#?(\w+)\([^;]*\{$)/
+const TEST = /^( *)(?:await )?(?:t\.)?(?:test|forEachEngine)(?:\.\w+)?\(/
+const DECLARED = /^( *)(?:export )?(?:(?:async )?function\*? (\w+)|const (\w+) = (?:async )?(?:\(|\w+ =>|<))/
 
 /** From a line to the next one of the same or a smaller indentation that closes it. */
 function blockAt(lines: readonly string[], start: number): string {
@@ -34,12 +33,19 @@ export const testsOf = (file: SourceFile): Block[] =>
   }))
 
 const functionsOf = (file: SourceFile): Block[] =>
-  blocksOf(file, DECLARED, (match) => match[2] ?? match[3] ?? match[4] ?? '')
+  blocksOf(file, DECLARED, (match) => match[2] ?? match[3] ?? '').filter(
+    ({ name }) => name !== 'forEachEngine',
+  )
 
-const ASSERTS = /\bassert\b|\bassert\.|\bfail\(|\bexpect[A-Z]\w*\(/
+/** `run`: a wrapper gets the test itself as that. */
+const ASSERTS = /\bassert\b|\bfail\(|\bexpect[A-Z]\w*\(|\brun\(/
 
-/** The names of functions in these files that assert, by themselves or by calling another that does. */
-export function assertingFunctions(files: readonly SourceFile[]): Set<string> {
+const asserts = (text: string, asserting: ReadonlySet<string>): boolean =>
+  ASSERTS.test(text) ||
+  Array.from(text.matchAll(/(?<!\.)\b(\w+)\(/g)).some(([, name]) => asserting.has(name!))
+
+/** The names of functions that assert, by themselves or by calling another that does: a file's own, and what it imports. */
+function assertingFunctions(files: readonly SourceFile[]): Set<string> {
   const functions = files.flatMap(functionsOf)
   const asserting = new Set<string>()
   for (let before = -1; before !== asserting.size; ) {
@@ -49,5 +55,9 @@ export function assertingFunctions(files: readonly SourceFile[]): Set<string> {
   return asserting
 }
 
-export const asserts = (text: string, asserting: ReadonlySet<string>): boolean =>
-  ASSERTS.test(text) || Array.from(text.matchAll(/\b(\w+)\(/g)).some(([, name]) => asserting.has(name!))
+/** The tests that could not fail but by an error: nothing in them asserts. */
+export function idleTests(file: SourceFile, files: readonly SourceFile[]): Block[] {
+  const imported = files.filter(({ path }) => path.startsWith('test/') && file.imports.includes(path))
+  const asserting = assertingFunctions([file, ...imported])
+  return testsOf(file).filter(({ text }) => !asserts(text, asserting))
+}

@@ -44,6 +44,8 @@ for (const [least, level] of LOG_LEVELS.entries()) {
   })
 }
 
-test('the silent log says nothing', () => {
+test('the silent log says nothing', (t) => {
+  const written = t.mock.method(process.stderr, 'write', () => true)
   for (const level of LOG_LEVELS) silentLog[level]('x', { a: 1 })
+  assert.equal(written.mock.callCount(), 0)
 })
