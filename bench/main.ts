@@ -47,7 +47,7 @@ async function open(subject: Subject, nodeOptions: readonly string[] = []): Prom
   console.log(
     `limits.messages is set to bucket ${bucket}, refill ${refill} s: Signal's own would stop identified sends`,
   )
-  const server = await startOurs(place, nodeOptions)
+  const server = await startOurs(place, [...options.node, ...nodeOptions])
   const startMs = performance.now()
   const accounts = await registerAccounts(server.ready, 0, 2 * PAIRS)
   console.log(

@@ -10,6 +10,7 @@ const HELP = `npm run bench -- [options]
   --mode M            only identified or sealed
   --no-idle           leave out the idle connections
   --json FILE         all figures
+  --node "FLAGS"       flags of Node for our server
   --profile FILE      our server under the CPU profiler, online messages only; read it with bench/profile.ts`
 
 export type Options = {
@@ -22,6 +23,7 @@ export type Options = {
   readonly idle: boolean
   readonly json: string | undefined
   readonly profile: string | undefined
+  readonly node: readonly string[]
 }
 
 export function readOptions(): Options {
@@ -36,6 +38,7 @@ export function readOptions(): Options {
       'no-idle': { type: 'boolean', default: false },
       json: { type: 'string' },
       profile: { type: 'string' },
+      node: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -53,6 +56,7 @@ export function readOptions(): Options {
     idle: !values['no-idle'],
     json: values.json,
     profile: values.profile,
+    node: values.node.split(' ').filter(Boolean),
   }
 }
 

@@ -67,15 +67,16 @@ export function serviceIdFromBytes(bytes: Uint8Array): ServiceId | undefined {
   return bytes[0] === 1 ? pniFromUuid(uuid) : undefined
 }
 
-const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
+const EQUALS = 0x3d
 
 /** Decodes standard and URL-safe base64, padded or not; nothing if the text is not base64. */
 export function decodeBase64(text: string): Buffer | undefined {
-  if (!BASE64.test(text)) return undefined
-  const digits = text.endsWith('=') ? text.replace(/=+$/, '') : text
-  if (digits.length % 4 === 1) return undefined
-  if (digits.length !== text.length && text.length % 4 !== 0) return undefined
-  return Buffer.from(digits, 'base64')
+  let digits = text.length
+  while (digits > 0 && digits > text.length - 2 && text.charCodeAt(digits - 1) === EQUALS) digits--
+  if (digits % 4 === 1 || (digits !== text.length && text.length % 4 !== 0)) return undefined
+  const bytes = Buffer.from(text, 'base64')
+  // Node skips what is no digit, and stops at padding: then there are fewer bytes than the digits make.
+  return bytes.length === Math.floor((digits * 3) / 4) ? bytes : undefined
 }
 
 /** The three ways Signal's JSON writes bytes; every field has exactly one of them. */

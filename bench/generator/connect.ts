@@ -65,6 +65,7 @@ const tlsOptions = ({ port, caPem }: Target, protocol: string) => ({
 async function upgrade(target: Target, headers: Record<string, string>): Promise<Connection> {
   const tls = connectTls(tlsOptions(target, 'http/1.1'))
   await once(tls, 'secureConnect')
+  tls.on('error', () => {}) // the close that follows says it
   tls.setNoDelay(true)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   const key = randomBytes(16).toString('base64')
@@ -107,6 +108,7 @@ async function extendedConnect(target: Target, headers: Record<string, string>):
     createConnection: () => connectTls(tlsOptions(target, 'h2')),
     settings: { initialWindowSize: 2 * 1024 * 1024, enablePush: false },
   })
+  session.on('error', () => {}) // the close that follows says it
   await once(session, 'remoteSettings')
   session.setLocalWindowSize(16 * 1024 * 1024)
   const stream = session.request({

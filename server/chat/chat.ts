@@ -24,6 +24,7 @@ import { keysRest } from './keys/rest.ts'
 import { messagesGrpc } from './messages/grpc.ts'
 import { Messages } from './messages/messages.ts'
 import { Queues } from './messages/queues.ts'
+import { Receipts } from './messages/receipts.ts'
 import { messagesRest } from './messages/rest.ts'
 import { Sockets } from './messages/sockets.ts'
 import { MessageStore } from './messages/store.ts'
@@ -62,7 +63,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const keys = new Keys({ sql, accounts, access, limits })
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
   const messages = new Messages({ accounts, access, queues, limits, clock, random })
-  const sockets = new Sockets({ accounts, messages, queues, clock, onBug })
+  const receipts = new Receipts({ accounts, queues, clock, random, onBug })
+  const sockets = new Sockets({ accounts, receipts, queues, clock, onBug })
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders })
   const { requiredCapabilities } = config.registration
   const registration = new Registration({
@@ -90,6 +92,9 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     grpc: [...keysGrpc(keys), ...messagesGrpc(messages)],
     admit: sockets.admit,
     authenticate: (credentials) => accounts.authenticate(credentials),
-    close: () => queues.close(),
+    async close() {
+      await receipts.drain()
+      await queues.close()
+    },
   }
 }

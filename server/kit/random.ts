@@ -1,5 +1,5 @@
 // Randomness is handed in: the operating system's in service, a seeded stream in tests.
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { createHash, randomBytes, randomFillSync, randomUUID } from 'node:crypto'
 import { uuidFromBytes } from '../../wire/types.ts'
 
 export interface Random {
@@ -23,9 +23,25 @@ function digitsFrom(bytes: (size: number) => Buffer, count: number): string {
   return text
 }
 
+const POOL_BYTES = 8192
+const MAX_POOLED_BYTES = 64
+let pool = Buffer.alloc(0)
+let pooled = 0
+
+/** A call for few bytes costs as much as one for many; what was handed out is never handed out again. */
+function pooledBytes(size: number): Buffer {
+  if (size > MAX_POOLED_BYTES) return randomBytes(size)
+  if (pooled + size > pool.length) {
+    pool = randomFillSync(Buffer.allocUnsafeSlow(POOL_BYTES))
+    pooled = 0
+  }
+  pooled += size
+  return pool.subarray(pooled - size, pooled)
+}
+
 /** The operating system's randomness, fit for secrets. */
 export const systemRandom: Random = {
-  bytes: (size) => randomBytes(size),
+  bytes: pooledBytes,
   uuid: () => randomUUID(),
   digits: (count) => digitsFrom(randomBytes, count),
 }

@@ -112,7 +112,8 @@ export class Router {
     query: Record<string, string>,
   ): Promise<Response> {
     const { route, handle } = entry.bound
-    const caller = await this.establish(route, request)
+    const established = this.establish(route, request)
+    const caller = established instanceof Promise ? await established : established
     const reply = await handle({
       caller: caller as never,
       params: entry.params(params),
@@ -131,7 +132,8 @@ export class Router {
     return this.respond({ status: Number(reply.status), body, type, extra: reply.headers })
   }
 
-  private async establish(route: Route, request: Request): Promise<unknown> {
+  /** A promise only where credentials have to be checked: on a socket that was done at the upgrade. */
+  private establish(route: Route, request: Request): unknown {
     switch (route.auth) {
       case 'none':
         return undefined
@@ -141,19 +143,19 @@ export class Router {
         if (isIdentified(request)) throw new Refusal('credentials-forbidden')
         return undefined
       case 'device':
-        return (await this.device(request)) ?? refuse('invalid-credentials')
+        return settle(this.device(request), (device) => device ?? refuse('invalid-credentials'))
       case 'device-or-unidentified':
-        return access(request, await this.device(request))
+        return settle(this.device(request), (device) => access(request, device))
     }
   }
 
   /** The calling device, if any. Credentials that are there must be right. */
-  private async device(request: Request): Promise<DeviceAddress | undefined> {
+  private device(request: Request): MaybePromise<DeviceAddress | undefined> {
     if (request.channel.door === 'websocket') return request.channel.device
     const header = request.headers['authorization']
     if (header === undefined) return undefined
     const credentials = parseBasic(header) ?? refuse('invalid-credentials')
-    return (await this.options.authenticate(credentials)) ?? refuse('invalid-credentials')
+    return this.options.authenticate(credentials).then((device) => device ?? refuse('invalid-credentials'))
   }
 
   private missing(request: Request): Bare {
@@ -176,6 +178,11 @@ export class Router {
     return { status: bare.status, headers, body: bare.body }
   }
 }
+
+type MaybePromise<T> = T | Promise<T>
+
+const settle = <T, R>(value: MaybePromise<T>, next: (value: T) => R): MaybePromise<R> =>
+  value instanceof Promise ? value.then(next) : next(value)
 
 type Bare = {
   readonly status: number

@@ -1,7 +1,18 @@
 // Sending (docs/protocol/messages.md). Receiving is the websocket's: wire/websocket.ts.
 import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
-import { base64, deviceId, flag, registrationId, serviceId, timestampMs } from '../types.ts'
+import {
+  base64,
+  decodeBase64,
+  deviceId,
+  flag,
+  MAX_DEVICE_ID,
+  MAX_REGISTRATION_ID,
+  MAX_TIMESTAMP_MS,
+  registrationId,
+  serviceId,
+  timestampMs,
+} from '../types.ts'
 
 /** A client sends envelope types by number; 5, the server's own delivery receipt, is not for clients. */
 export const SENDABLE_TYPES = [0, 1, 3, 6, 8] as const
@@ -27,6 +38,37 @@ export const IncomingMessageList = z.object({
 })
 export type IncomingMessageList = z.output<typeof IncomingMessageList>
 
+/** Reads the list that almost every send has: one message, every field of its plain form. */
+function readPlainList(value: unknown): IncomingMessageList | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { messages, online, urgent, timestamp } = value as Record<string, unknown>
+  if (!Array.isArray(messages) || messages.length !== 1 || !isBoolean(online) || !isBoolean(urgent))
+    return undefined
+  const message = readPlainMessage(messages[0])
+  if (!message || !isWhole(timestamp, 0, MAX_TIMESTAMP_MS)) return undefined
+  return { messages: [message], online, urgent, timestamp }
+}
+
+function readPlainMessage(value: unknown): IncomingMessage | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, destinationDeviceId, destinationRegistrationId, content } = value as Record<string, unknown>
+  if (type !== 1 && type !== 3 && type !== 6 && type !== 8) return undefined
+  if (!isWhole(destinationDeviceId, 1, MAX_DEVICE_ID)) return undefined
+  if (!isWhole(destinationRegistrationId, 1, MAX_REGISTRATION_ID) || typeof content !== 'string')
+    return undefined
+  const bytes = decodeBase64(content)
+  return bytes && bytes.length > 0
+    ? { type, destinationDeviceId, destinationRegistrationId, content: bytes }
+    : undefined
+}
+
+const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean'
+const isWhole = (value: unknown, min: number, max: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+
+const NEEDS_SYNC = Buffer.from('{"needsSync":true}')
+const NEEDS_NO_SYNC = Buffer.from('{"needsSync":false}')
+
 const deviceIds = z.array(deviceId)
 
 export const messagesRoutes = {
@@ -38,9 +80,11 @@ export const messagesRoutes = {
     limiters: ['messages', 'stories', 'inboundMessageBytes'],
     params: { destination: serviceId },
     query: { story: flag },
-    body: json(IncomingMessageList),
+    body: json(IncomingMessageList, { decode: readPlainList }),
     replies: {
-      200: json(z.object({ needsSync: z.boolean() })),
+      200: json(z.object({ needsSync: z.boolean() }), {
+        encode: ({ needsSync }) => (needsSync ? NEEDS_SYNC : NEEDS_NO_SYNC),
+      }),
       401: nothing,
       404: nothing,
       409: json(z.object({ missingDevices: deviceIds, extraDevices: deviceIds })),

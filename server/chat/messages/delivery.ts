@@ -4,23 +4,31 @@ import type { Subscription } from '../../kit/bus.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Connection, SocketListener } from '../../kit/websocket.ts'
 import { type Acknowledgeable, DELIVERY_RECEIPT, readEnvelope } from './envelope.ts'
-import { isSelf, type Messages } from './messages.ts'
-import type { Arrival, QueueEvent, Queues } from './queues.ts'
+import type { Arrival, Offer, QueueEvent, Queues } from './queues.ts'
+import type { Receipts } from './receipts.ts'
+import type { Handed } from './removals.ts'
 import type { Queue } from './store.ts'
 
 /** Messages that a client may leave unanswered. */
 export const MAX_IN_FLIGHT = 256
 const PAGE = 100
+/** An ephemeral message that could not be handed over by then is forgotten. */
 const EPHEMERAL_LIFETIME_MS = 10_000
+const MAX_EPHEMERAL = 100
 
-type InFlight = { readonly seq: number | undefined; readonly about: Acknowledgeable }
-type Waiting = { readonly arrival: Arrival; readonly sinceMs: number }
+type InFlight = {
+  readonly about: Acknowledgeable
+  /** Where it stands in the queue, if it is stored. */
+  readonly handed: Handed | undefined
+  readonly settled: ((acknowledged: boolean) => void) | undefined
+}
+type Waiting = { readonly offer: Offer; readonly untilMs: number }
 
 export type DeliveryOptions = {
   readonly queue: Queue
   readonly connection: Connection
   readonly queues: Queues
-  readonly messages: Messages
+  readonly receipts: Receipts
   readonly clock: Clock
   readonly receivesStories: boolean
   readonly onBug: (error: unknown, where: string) => void
@@ -60,8 +68,8 @@ export class Delivery implements SocketListener {
     if (!message) return
     this.#inFlight.delete(id)
     if (status >= 200 && status < 300) this.#acknowledged(message)
-    else this.#frozen = true
-    this.#pump()
+    else this.#refused(message)
+    if (this.#behind || !this.#emptySaid) this.#pump()
   }
 
   drained(): void {
@@ -70,8 +78,9 @@ export class Delivery implements SocketListener {
 
   closed(): void {
     this.#closed = true
-    this.#inFlight.clear()
     for (const subscription of this.#subscriptions) subscription.cancel()
+    for (const { settled } of this.#inFlight.values()) settled?.(false)
+    this.#inFlight.clear()
   }
 
   get #canSend(): boolean {
@@ -86,48 +95,54 @@ export class Delivery implements SocketListener {
   }
 
   #heard(event: QueueEvent): void {
-    if (event.type === 'connected') {
-      if (event.local !== this) this.#options.connection.close(CLOSE.connectedElsewhere)
-    } else if (event.type === 'message') this.#arrived(event.local)
+    if (event.type === 'message') this.#arrived(event.local)
+    else if (event.type === 'offer') this.#offered(event.local)
+    else if (event.type === 'connected' && event.local !== this) {
+      this.#options.connection.close(CLOSE.connectedElsewhere)
+    }
   }
 
   #arrived(arrival: Arrival | undefined): void {
-    if (arrival?.seq === undefined) {
-      if (arrival) this.#arrivedEphemeral(arrival)
-      return
-    }
-    if (this.#behind || this.#reading || !this.#canSend) {
+    if (arrival && !this.#behind && !this.#reading && this.#canSend) {
+      if (arrival.seq > this.#cursor) this.#handOver(arrival.seq, arrival.envelope, arrival.about)
+    } else {
       this.#behind = true
       this.#pump()
-    } else if (arrival.seq > this.#cursor) this.#handOver(arrival)
-  }
-
-  #arrivedEphemeral(arrival: Arrival): void {
-    if (!this.#behind && this.#canSend) this.#handOver(arrival)
-    else {
-      this.#ephemeral ??= []
-      if (this.#ephemeral.length < PAGE)
-        this.#ephemeral.push({ arrival, sinceMs: this.#options.clock.nowMs() })
     }
   }
 
-  #handOver(arrival: Arrival): void {
-    if (arrival.seq !== undefined) this.#cursor = arrival.seq
-    if (arrival.about.story && !this.#options.receivesStories) {
-      if (arrival.seq !== undefined)
-        this.#options.queues.remove(this.#options.queue, arrival.seq, arrival.seq)
-      return
-    }
+  #offered(offer: Offer): void {
+    if (!this.#behind && !this.#reading && this.#canSend) {
+      offer.taken = true
+      this.#request(offer.envelope, { about: offer.about, handed: undefined, settled: offer.settled })
+    } else if (!offer.settled) this.#keep(offer)
+  }
+
+  #keep(offer: Offer): void {
+    this.#ephemeral ??= []
+    const untilMs = this.#options.clock.nowMs() + EPHEMERAL_LIFETIME_MS
+    if (this.#ephemeral.length < MAX_EPHEMERAL) this.#ephemeral.push({ offer, untilMs })
+  }
+
+  #handOver(seq: number, envelope: Uint8Array, about: Acknowledgeable): void {
+    const handed = { seq, previous: this.#cursor }
+    this.#cursor = seq
+    if (about.story && !this.#options.receivesStories)
+      this.#options.queues.remove(this.#options.queue, handed)
+    else this.#request(envelope, { about, handed, settled: undefined })
+  }
+
+  #request(envelope: Uint8Array, message: InFlight): void {
     const headers = [`X-Signal-Timestamp:${this.#options.clock.nowMs()}`]
-    const id = this.#options.connection.request('PUT', '/api/v1/message', headers, arrival.envelope)
-    this.#inFlight.set(id, { seq: arrival.seq, about: arrival.about })
+    const id = this.#options.connection.request('PUT', '/api/v1/message', headers, envelope)
+    this.#inFlight.set(id, message)
   }
 
   /** Goes on with whatever can be done now. */
   #pump(): void {
     if (this.#closed || this.#reading) return
-    if (this.#behind && this.#canSend) void this.#read()
-    else if (!this.#behind) this.#caughtUp()
+    if (!this.#behind) this.#caughtUp()
+    else if (this.#canSend) void this.#read()
   }
 
   async #read(): Promise<void> {
@@ -137,12 +152,11 @@ export class Delivery implements SocketListener {
     const limit = Math.min(PAGE, MAX_IN_FLIGHT - this.#inFlight.size)
     try {
       const page = await queues.page(queue, this.#cursor, limit)
-      for (const message of page) {
-        if (!this.#canSend) break
-        this.#handOver({ ...message, about: readEnvelope(message.envelope) })
+      for (const { seq, envelope } of page) {
+        if (this.#canSend) this.#handOver(seq, envelope, readEnvelope(envelope))
       }
-      const last = page.at(-1)
-      if (page.length === limit || (last && last.seq > this.#cursor)) this.#behind = true
+      const unsent = (page.at(-1)?.seq ?? 0) > this.#cursor
+      if (page.length === limit || unsent) this.#behind = true
     } catch (error) {
       onBug(error, 'messages.read')
       connection.close(CLOSE.serverError)
@@ -167,26 +181,22 @@ export class Delivery implements SocketListener {
     const waiting = this.#ephemeral
     if (!waiting) return
     this.#ephemeral = undefined
-    const freshMs = this.#options.clock.nowMs() - EPHEMERAL_LIFETIME_MS
-    for (const { arrival, sinceMs } of waiting)
-      if (sinceMs >= freshMs && this.#canSend) this.#handOver(arrival)
+    const nowMs = this.#options.clock.nowMs()
+    for (const { offer, untilMs } of waiting) if (untilMs > nowMs) this.#offered(offer)
   }
 
-  #acknowledged({ seq, about }: InFlight): void {
-    const { queues, queue } = this.#options
-    if (about.type === DELIVERY_RECEIPT || !about.source || isSelf(about)) {
-      if (seq !== undefined) queues.remove(queue, seq, seq)
-    } else void this.#sendReceipt(seq, about)
+  #acknowledged(message: InFlight): void {
+    const { queues, queue, receipts } = this.#options
+    const { about, handed, settled } = message
+    if (about.source && about.type !== DELIVERY_RECEIPT && about.source.id !== about.destination) {
+      receipts.acknowledged({ queue, handed }, about)
+    } else if (handed) queues.remove(queue, handed)
+    settled?.(true)
   }
 
-  async #sendReceipt(seq: number | undefined, about: Acknowledgeable): Promise<void> {
-    const { queues, queue, messages, onBug } = this.#options
-    const also = seq === undefined ? [] : [queues.removal(queue, seq)]
-    try {
-      await messages.sendReceipt(queue, about, also)
-    } catch (error) {
-      onBug(error, 'messages.receipt')
-    }
+  #refused({ settled }: InFlight): void {
+    this.#frozen = true
+    settled?.(false)
   }
 }
 

@@ -1,4 +1,5 @@
 // The envelope around a message, as clients get it: with binary ids for today's, and text ids for older ones.
+// Written by hand, as every message needs one; wire/proto/envelope.proto has the fields, envelope.test.ts compares.
 import { Envelope } from '../../../wire/gen/envelope.js'
 import {
   type DeviceId,
@@ -9,6 +10,7 @@ import {
 } from '../../../wire/types.ts'
 
 export const DELIVERY_RECEIPT = 5
+export const GUID_BYTES = 16
 
 /** Whoever sends: an account's identity and one of its devices. */
 export type Source = { readonly id: ServiceId; readonly deviceId: DeviceId }
@@ -31,36 +33,93 @@ export type Acknowledgeable = Pick<Outgoing, 'type' | 'clientTimestampMs' | 'sto
   readonly destination: ServiceId | undefined
 }
 
-const MAX_REMEMBERED = 10_000
-const remembered = new Map<ServiceId, Buffer>()
+// Keys of the fields (number, wire type), the two-byte ones as they stand on the wire.
+const TYPE = 0x08
+const CLIENT_TIMESTAMP = 0x28
+const SOURCE_DEVICE = 0x38
+const CONTENT = 0x42
+const SERVER_GUID_TEXT = 0x4a
+const SERVER_TIMESTAMP = 0x50
+const SOURCE_ID_TEXT = 0x5a
+const DESTINATION_ID_TEXT = 0x6a
+const URGENT = 0x70
+const STORY = Buffer.of(0x80, 0x01, 0x01)
+const SOURCE_ID = Buffer.of(0x9a, 0x01)
+const DESTINATION_ID = Buffer.of(0xa2, 0x01)
+const SERVER_GUID = Buffer.of(0xaa, 0x01)
 
-/** Every message names one id or two; their bytes are made once. */
-function bytesOf(id: ServiceId): Buffer {
+const UUID_TEXT_BYTES = 36
+/** More than all fields but the ids and the content can take. */
+const FIXED_BYTES = 128
+
+/** An id's fields, as destination and as source: every message names one or two, so they are made once. */
+type IdFields = { readonly destination: Buffer; readonly source: Buffer }
+const MAX_REMEMBERED = 10_000
+const remembered = new Map<ServiceId, IdFields>()
+
+function fieldsOf(id: ServiceId): IdFields {
   const known = remembered.get(id)
   if (known) return known
   if (remembered.size >= MAX_REMEMBERED) remembered.clear()
   const bytes = serviceIdToBytes(id)
-  remembered.set(id, bytes)
-  return bytes
+  const fields = (textKey: number, key: Buffer) =>
+    Buffer.concat([Buffer.of(textKey, id.length), Buffer.from(id), key, Buffer.of(bytes.length), bytes])
+  const made = {
+    destination: fields(DESTINATION_ID_TEXT, DESTINATION_ID),
+    source: fields(SOURCE_ID_TEXT, SOURCE_ID),
+  }
+  remembered.set(id, made)
+  return made
+}
+
+function putVarint(target: Buffer, at: number, value: number): number {
+  let position = at
+  let rest = value
+  while (rest >= 0x80) {
+    target[position++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  target[position++] = rest
+  return position
+}
+
+function putNumber(target: Buffer, at: number, key: number, value: number): number {
+  target[at] = key
+  return putVarint(target, at + 1, value)
+}
+
+function putBytes(target: Buffer, at: number, bytes: Uint8Array): number {
+  target.set(bytes, at)
+  return at + bytes.length
+}
+
+function putGuid(target: Buffer, at: number, guid: Buffer): number {
+  target[at] = SERVER_GUID_TEXT
+  target[at + 1] = UUID_TEXT_BYTES
+  target.write(uuidFromBytes(guid), at + 2, 'latin1')
+  const position = putBytes(target, at + 2 + UUID_TEXT_BYTES, SERVER_GUID)
+  target[position] = GUID_BYTES
+  return putBytes(target, position + 1, guid)
 }
 
 /** `guid`: 16 random bytes, this copy's own. */
-export const encodeEnvelope = (message: Outgoing, guid: Buffer): Uint8Array =>
-  Envelope.encode({
-    type: message.type,
-    sourceDevice: message.source?.deviceId,
-    clientTimestamp: message.clientTimestampMs,
-    content: message.content,
-    serverTimestamp: message.serverTimestampMs,
-    urgent: message.urgent,
-    story: message.story ? true : undefined,
-    sourceServiceId: message.source && bytesOf(message.source.id),
-    destinationServiceId: bytesOf(message.destination),
-    serverGuid: guid,
-    serverGuidText: uuidFromBytes(guid),
-    sourceServiceIdText: message.source?.id,
-    destinationServiceIdText: message.destination,
-  }).finish()
+export function encodeEnvelope(message: Outgoing, guid: Buffer): Uint8Array {
+  const { content, source } = message
+  const destination = fieldsOf(message.destination).destination
+  const from = source && fieldsOf(source.id).source
+  const size = FIXED_BYTES + destination.length + (from?.length ?? 0) + (content?.length ?? 0)
+  const target = Buffer.allocUnsafe(size)
+  let at = putNumber(target, 0, TYPE, message.type)
+  at = putNumber(target, at, CLIENT_TIMESTAMP, message.clientTimestampMs)
+  if (source) at = putNumber(target, at, SOURCE_DEVICE, source.deviceId)
+  if (content) at = putBytes(target, putNumber(target, at, CONTENT, content.length), content)
+  at = putNumber(target, at, SERVER_TIMESTAMP, message.serverTimestampMs)
+  at = putNumber(target, at, URGENT, message.urgent ? 1 : 0)
+  if (message.story) at = putBytes(target, at, STORY)
+  if (from) at = putBytes(target, at, from)
+  at = putBytes(target, at, destination)
+  return target.subarray(0, putGuid(target, at, guid))
+}
 
 export function readEnvelope(bytes: Uint8Array): Acknowledgeable {
   const envelope = Envelope.decode(bytes)

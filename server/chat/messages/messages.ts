@@ -2,17 +2,23 @@
 
 import { MAX_CONTENT_BYTES } from '../../../wire/rest/messages.ts'
 import type { Access } from '../../../wire/route.ts'
-import { type DeviceAddress, type DeviceId, type ServiceId, uuidOf } from '../../../wire/types.ts'
+import {
+  type DeviceAddress,
+  type DeviceId,
+  type IdentityType,
+  type ServiceId,
+  uuidOf,
+} from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import { type Account, type Device, identityOf, registrationIdOf } from '../accounts/account.ts'
+import { type Account, deviceOf, identityOf, registrationIdOf } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Unidentified, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
-import { type Acknowledgeable, DELIVERY_RECEIPT, encodeEnvelope, type Outgoing } from './envelope.ts'
-import type { Queues } from './queues.ts'
-import type { Queue } from './store.ts'
+import { encodeEnvelope, GUID_BYTES, type Outgoing } from './envelope.ts'
+import type { Copy as QueueCopy, Queues } from './queues.ts'
+import { queueOf } from './store.ts'
 
 /** One device's copy. */
 export type Copy = {
@@ -80,7 +86,7 @@ export class Messages {
     const { account: sender } = await this.#accounts.of(caller)
     if (sending.destination === sender.pni) throw new Refusal('forbidden')
     if (sending.destination === sender.aci) throw new Refusal('invalid', { message: 'use a sync message' })
-    const target = await this.#find(sending.destination)
+    const target = this.#peek(sending) ?? (await this.#accounts.find(sending.destination))
     if (!target) return { kind: 'not-found' }
     await this.#limits.take('messages', `${sender.aci}__${target.aci}`)
     return this.#deliver(caller, target, sending, sender.devices.length > 1)
@@ -98,7 +104,7 @@ export class Messages {
   }
 
   async sendSealed(access: Unidentified, sending: Sending): Promise<Sent> {
-    const target = await this.#find(sending.destination)
+    const target = this.#peek(sending) ?? (await this.#accounts.find(sending.destination))
     const admitted = this.#access.admit(access, sending.destination, target)
     return admitted.kind === 'admitted' ? this.#deliver(undefined, admitted.target, sending, false) : admitted
   }
@@ -112,32 +118,8 @@ export class Messages {
     return this.#deliver(undefined, target, sending, false, true)
   }
 
-  /** Tells the sender's devices that a message was delivered; `also` is done in the same transaction. */
-  async sendReceipt(
-    by: DeviceAddress,
-    about: Acknowledgeable,
-    also: Parameters<Queues['add']>[1],
-  ): Promise<void> {
-    const sender = about.source && (await this.#accounts.find(about.source.id))
-    const receipt: Outgoing = {
-      type: DELIVERY_RECEIPT,
-      source: { id: about.destination ?? by.aci, deviceId: by.deviceId },
-      destination: about.source?.id ?? by.aci,
-      clientTimestampMs: about.clientTimestampMs,
-      serverTimestampMs: this.#clock.nowMs(),
-      urgent: false,
-      story: false,
-      content: undefined,
-    }
-    const devices = sender?.devices ?? []
-    await this.#queues.add(
-      devices.map((device) => this.#copy(sender!, device, receipt)),
-      also,
-    )
-  }
-
-  async #find(id: ServiceId): Promise<Account | undefined> {
-    return this.#accounts.peek(id) ?? this.#accounts.find(id)
+  #peek({ destination }: Sending): Account | undefined {
+    return this.#accounts.peek(destination)
   }
 
   async #deliver(
@@ -147,40 +129,65 @@ export class Messages {
     needsSync: boolean,
     story = false,
   ): Promise<Sent> {
-    const sizes = sending.copies.map((copy) => copy.content.length)
-    await this.#limits.take('inboundMessageBytes', uuidOf(sending.destination), sum(sizes))
+    let bytes = 0
+    let largest = 0
+    for (const { content } of sending.copies) {
+      bytes += content.length
+      largest = Math.max(largest, content.length)
+    }
+    const limited = this.#limits.take('inboundMessageBytes', uuidOf(sending.destination), bytes)
+    if (limited) await limited
     const mismatch = compare(from?.aci === target.aci ? from.deviceId : undefined, target, sending)
     if (mismatch) return { kind: 'mismatched', ...mismatch }
-    if (sizes.some((size) => size > MAX_CONTENT_BYTES)) throw new Refusal('too-large')
+    if (largest > MAX_CONTENT_BYTES) throw new Refusal('too-large')
     const copies = sending.copies.map((copy) => this.#address(from, target, sending, copy, story))
-    if (sending.ephemeral)
-      for (const { queue, envelope, about } of copies) this.#queues.offer(queue, envelope, about)
+    if (sending.ephemeral) for (const copy of copies) this.#queues.offer(copy)
     else await this.#queues.add(copies)
     return { kind: 'sent', needsSync }
   }
 
-  #address(from: DeviceAddress | undefined, target: Account, sending: Sending, copy: Copy, story: boolean) {
-    const nowMs = this.#clock.nowMs()
+  #address(
+    from: DeviceAddress | undefined,
+    target: Account,
+    sending: Sending,
+    copy: Copy,
+    story: boolean,
+  ): QueueCopy {
+    const serverTimestampMs = this.#clock.nowMs()
     const device = target.devices.find((one) => one.id === copy.deviceId)!
-    return this.#copy(target, device, {
+    const message: Outgoing = {
       type: copy.type,
       source: from && { id: from.aci, deviceId: from.deviceId },
       destination: sending.destination,
-      clientTimestampMs: sending.timestampMs || nowMs,
-      serverTimestampMs: nowMs,
+      clientTimestampMs: sending.timestampMs || serverTimestampMs,
+      serverTimestampMs,
       urgent: sending.urgent,
       story,
       content: copy.content,
-    })
-  }
-
-  #copy(target: Account, device: Device, about: Outgoing) {
-    const queue: Queue = { aci: target.aci, deviceId: device.id, deviceCreatedAtMs: device.createdAtMs }
-    return { queue, envelope: encodeEnvelope(about, this.#random.bytes(16)), about }
+    }
+    const { type, source, destination, clientTimestampMs } = message
+    return {
+      queue: queueOf(target, device),
+      envelope: encodeEnvelope(message, this.#random.bytes(GUID_BYTES)),
+      about: { type, source, destination, clientTimestampMs, story },
+    }
   }
 }
 
-const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0)
+/** The common case, without making lists. */
+function matches(
+  sendingDevice: DeviceId | undefined,
+  target: Account,
+  { copies }: Sending,
+  identity: IdentityType,
+): boolean {
+  const expected = target.devices.length - (sendingDevice === undefined ? 0 : 1)
+  if (copies.length !== expected) return false
+  return copies.every((copy) => {
+    const device = copy.deviceId === sendingDevice ? undefined : deviceOf(target, copy.deviceId)
+    return device !== undefined && registrationIdOf(device, identity) === copy.registrationId
+  })
+}
 
 /** Every device of the target, but the one that sends to its own account, must be addressed as it is now. */
 function compare(
@@ -189,6 +196,7 @@ function compare(
   sending: Sending,
 ): Mismatch | undefined {
   const identity = identityOf(sending.destination)
+  if (matches(sendingDevice, target, sending, identity)) return undefined
   const expected = target.devices.filter((device) => device.id !== sendingDevice)
   const missing = expected.filter((device) => !sending.copies.some((copy) => copy.deviceId === device.id))
   const known = (copy: Copy) => expected.find((device) => device.id === copy.deviceId)
@@ -197,13 +205,9 @@ function compare(
     const device = known(copy)
     return device !== undefined && registrationIdOf(device, identity) !== copy.registrationId
   })
-  if (missing.length + extra.length + stale.length === 0) return undefined
   return {
     missing: missing.map((device) => device.id),
     extra: extra.map((copy) => copy.deviceId),
     stale: stale.map((copy) => copy.deviceId),
   }
 }
-
-export const isSelf = (about: Acknowledgeable): boolean =>
-  about.source !== undefined && about.destination !== undefined && about.source.id === about.destination

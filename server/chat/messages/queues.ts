@@ -4,38 +4,47 @@ import type { Bus, BusEvent, Subscription } from '../../kit/bus.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import type { Acknowledgeable } from './envelope.ts'
+import { type Handed, Removals } from './removals.ts'
 import { Sequence, seqAt } from './sequence.ts'
 import type { MessageStore, Queue, Queued } from './store.ts'
 
 /** What a queue's reader hears. */
 export type QueueEvent =
   | { readonly type: 'message'; readonly local?: Arrival }
+  | { readonly type: 'offer'; readonly local: Offer }
   | { readonly type: 'connected'; readonly local: object }
   | { readonly type: 'disconnect' }
 
-/** A message that has just come in. One without `seq` is ephemeral: it is nowhere but here. */
-export type Arrival = {
-  readonly seq: number | undefined
-  readonly envelope: Uint8Array
-  readonly about: Acknowledgeable
+/** A copy for one queue. */
+export type Copy = { readonly queue: Queue; readonly envelope: Uint8Array; readonly about: Acknowledgeable }
+/** A message that has just been stored. */
+export type Arrival = Copy & { readonly seq: number }
+
+/** A message that is not stored. A reader that takes it says so, and later whether the client acknowledged it. */
+export type Offer = Omit<Copy, 'queue'> & {
+  /** Without a `settled` nobody waits for an answer, and a reader may hold it back for a moment. */
+  readonly settled: ((acknowledged: boolean) => void) | undefined
+  taken: boolean
 }
 
-/** How long an acknowledged message may wait for company before it is removed. */
-const REMOVE_AFTER_MS = 50
-const MAX_WAITING_REMOVALS = 512
 export const EXPIRE_AFTER_MS = 30 * 86_400_000
 const EXPIRE_EVERY_MS = 3_600_000
 const EXPIRE_BATCH = 1_000
+
+export type QueuesOptions = {
+  readonly store: MessageStore
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly onBug: (error: unknown, where: string) => void
+}
 
 export class Queues {
   readonly #store: MessageStore
   readonly #bus: Bus
   readonly #clock: Clock
   readonly #sequence: Sequence
+  readonly #removals: Removals
   readonly #onBug: (error: unknown, where: string) => void
-  #removals: Statement[] = []
-  #removalTimer: Timer | undefined
-  #removing: Promise<void> = Promise.resolve()
   readonly #expiry: Timer
 
   private constructor(options: QueuesOptions, last: number) {
@@ -44,6 +53,7 @@ export class Queues {
     this.#clock = options.clock
     this.#onBug = options.onBug
     this.#sequence = new Sequence(options.clock, last)
+    this.#removals = new Removals(options.store, options.clock, options.onBug)
     this.#expiry = options.clock.every(EXPIRE_EVERY_MS, () => void this.expire())
   }
 
@@ -51,30 +61,33 @@ export class Queues {
     return new Queues(options, await options.store.lastSeq())
   }
 
-  /** Adds one message to each queue, all or none. Resolves when they are on disk; then their readers know. */
-  async add(
-    copies: readonly { queue: Queue; envelope: Uint8Array; about: Acknowledgeable }[],
-    also: readonly Statement[] = [],
-  ): Promise<void> {
-    const numbered = copies.map((copy) => ({ ...copy, seq: this.#sequence.next() }))
-    await this.#store.write([...also, ...numbered.map((copy) => this.#store.add(copy.queue, copy))])
-    for (const { queue, seq, envelope, about } of numbered)
-      this.#publish(queue, { type: 'message', local: { seq, envelope, about } })
+  /** Adds one message to each queue, and does `also`, all or nothing. Resolves on disk; then the readers know. */
+  async add(copies: readonly Copy[], also: readonly Statement[] = []): Promise<void> {
+    const arrivals: Arrival[] = copies.map(({ queue, envelope, about }) => ({
+      queue,
+      envelope,
+      about,
+      seq: this.#sequence.next(),
+    }))
+    const statements = arrivals.map((arrival) => this.#store.add(arrival.queue, arrival))
+    await this.#store.write(also.length > 0 ? [...also, ...statements] : statements)
+    for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
   }
 
-  /** Hands a message to the queue's reader if there is one now, and keeps nothing. */
-  offer(queue: Queue, envelope: Uint8Array, about: Acknowledgeable): void {
-    this.#publish(queue, { type: 'message', local: { seq: undefined, envelope, about } })
+  /** Shows a message to the queue's reader and keeps nothing. True if there is one that takes it. */
+  offer({ queue, envelope, about }: Copy, settled?: (acknowledged: boolean) => void): boolean {
+    const offer: Offer = { envelope, about, settled, taken: false }
+    this.#publish(queue, { type: 'offer', local: offer })
+    return offer.taken
   }
 
-  /** Removes what lies between two acknowledged messages, with whatever else is waiting, within a moment. */
-  remove(queue: Queue, first: number, last: number): void {
-    this.#removals.push(this.#store.remove(queue, first, last))
-    if (this.#removals.length >= MAX_WAITING_REMOVALS) this.#flush()
-    else this.#removalTimer ??= this.#clock.after(REMOVE_AFTER_MS, () => this.#flush())
+  /** Removes an acknowledged message, with others, within a moment. */
+  remove(queue: Queue, handed: Handed): void {
+    this.#removals.add(queue, handed)
   }
 
-  removal(queue: Queue, seq: number): Statement {
+  /** The statement that removes one message. */
+  removal(queue: Queue, { seq }: Handed): Statement {
     return this.#store.remove(queue, seq, seq)
   }
 
@@ -83,7 +96,7 @@ export class Queues {
   }
 
   listen(queue: Queue, listener: (event: QueueEvent) => void): Subscription {
-    return this.#bus.subscribe(channelOf(queue), listener as (event: BusEvent) => void)
+    return this.#bus.subscribe(queue.channel, listener as (event: BusEvent) => void)
   }
 
   /** Tells older readers of the queue that a newer one, `reader`, has come. */
@@ -118,31 +131,12 @@ export class Queues {
   /** Removes what was acknowledged, then stops. */
   async close(): Promise<void> {
     this.#expiry.cancel()
-    this.#flush()
-    await this.#removing
+    await this.#removals.drain()
   }
 
   #publish(queue: Queue, event: QueueEvent): void {
-    this.#bus.publish(channelOf(queue), event)
-  }
-
-  #flush(): void {
-    this.#removalTimer?.cancel()
-    this.#removalTimer = undefined
-    if (this.#removals.length === 0) return
-    const statements = this.#removals
-    this.#removals = []
-    const done = this.#store.write(statements).catch((error) => this.#onBug(error, 'messages.remove'))
-    this.#removing = this.#removing.then(() => done)
+    this.#bus.publish(queue.channel, event)
   }
 }
 
-export type QueuesOptions = {
-  readonly store: MessageStore
-  readonly bus: Bus
-  readonly clock: Clock
-  readonly onBug: (error: unknown, where: string) => void
-}
-
-const channelOf = (queue: Queue) => `queue:${queue.aci}.${queue.deviceId}.${queue.deviceCreatedAtMs}`
 const accountChannel = (aci: Aci) => `account:${aci}`

@@ -6,15 +6,16 @@ import { parseBasic } from '../../kit/router.ts'
 import type { Admission, Admit, Connection, Upgrade } from '../../kit/websocket.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { Delivery } from './delivery.ts'
-import type { Messages } from './messages.ts'
 import type { Queues } from './queues.ts'
+import type { Receipts } from './receipts.ts'
+import { Queue } from './store.ts'
 
 const PATH = /^\/v1\/websocket\/?(\?.*)?$/
 const FORBIDDEN: Admission = { admitted: false, status: 403, headers: {} }
 
 export type SocketsOptions = {
   readonly accounts: Accounts
-  readonly messages: Messages
+  readonly receipts: Receipts
   readonly queues: Queues
   readonly clock: Clock
   readonly onBug: (error: unknown, where: string) => void
@@ -72,9 +73,9 @@ export class Sockets {
     deviceCreatedAtMs: number,
     receivesStories: boolean,
   ): void {
-    const { queues, messages, clock, onBug } = this.#options
-    const queue = { ...address, deviceCreatedAtMs }
-    new Delivery({ queue, connection, queues, messages, clock, receivesStories, onBug })
+    const { queues, receipts, clock, onBug } = this.#options
+    const queue = new Queue(address.aci, address.deviceId, deviceCreatedAtMs)
+    new Delivery({ queue, connection, queues, receipts, clock, receivesStories, onBug })
   }
 
   /** The device may have been replaced between its authentication and the moment from which it is told of that. */

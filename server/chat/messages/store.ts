@@ -1,18 +1,38 @@
-import { type Aci, type DeviceAddress, uuidToBytes } from '../../../wire/types.ts'
+import { type Aci, type DeviceAddress, type DeviceId, uuidToBytes } from '../../../wire/types.ts'
 import type { Sql, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import type { Account, Device } from '../accounts/account.ts'
 
 /** The queue of one device, in one of its lives: a device linked anew under an old id has another. */
-export type Queue = DeviceAddress & { readonly deviceCreatedAtMs: number }
+export class Queue implements DeviceAddress {
+  readonly aci: Aci
+  readonly deviceId: DeviceId
+  /** Where its reader is told of what happens. */
+  readonly channel: string
+  readonly key: readonly SqlValue[]
+
+  constructor(aci: Aci, deviceId: DeviceId, deviceCreatedAtMs: number) {
+    this.aci = aci
+    this.deviceId = deviceId
+    this.channel = `queue:${aci}.${deviceId}.${deviceCreatedAtMs}`
+    this.key = [uuidToBytes(aci), deviceId, deviceCreatedAtMs]
+  }
+}
+
+const queues = new WeakMap<Device, Queue>()
+
+/** The queue of a device; the same object for the same device. */
+export function queueOf(account: Account, device: Device): Queue {
+  const known = queues.get(device)
+  if (known) return known
+  const queue = new Queue(account.aci, device.id, device.createdAtMs)
+  queues.set(device, queue)
+  return queue
+}
 
 /** A message in a queue. `seq` rises within the queue. */
 export type Queued = { readonly seq: number; readonly envelope: Uint8Array }
 
 const OF = 'aci = $1 AND device_id = $2 AND device_created_at_ms = $3'
-const queueArgs = (queue: Queue): SqlValue[] => [
-  uuidToBytes(queue.aci),
-  queue.deviceId,
-  queue.deviceCreatedAtMs,
-]
 
 /** The law: what was added is read until it is removed, in the order of `seq`. */
 export class MessageStore {
@@ -31,7 +51,7 @@ export class MessageStore {
   add(queue: Queue, message: Queued): Statement {
     return {
       sql: 'INSERT INTO messages (aci, device_id, device_created_at_ms, seq, envelope) VALUES ($1, $2, $3, $4, $5)',
-      args: [...queueArgs(queue), message.seq, message.envelope],
+      args: [...queue.key, message.seq, message.envelope],
     }
   }
 
@@ -39,7 +59,7 @@ export class MessageStore {
   remove(queue: Queue, first: number, last: number): Statement {
     return {
       sql: `DELETE FROM messages WHERE ${OF} AND seq >= $4 AND seq <= $5`,
-      args: [...queueArgs(queue), first, last],
+      args: [...queue.key, first, last],
     }
   }
 
@@ -50,7 +70,7 @@ export class MessageStore {
   async page(queue: Queue, after: number, limit: number): Promise<Queued[]> {
     const rows = await this.#sql.read(
       `SELECT seq, envelope FROM messages WHERE ${OF} AND seq > $4 ORDER BY seq LIMIT $5`,
-      [...queueArgs(queue), after, limit],
+      [...queue.key, after, limit],
     )
     return rows.map((row) => ({ seq: row['seq'] as number, envelope: row['envelope'] as Uint8Array }))
   }
