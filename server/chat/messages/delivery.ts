@@ -167,9 +167,9 @@ export class Delivery implements SocketListener {
   }
 
   #caughtUp(): void {
+    this.#backlogEnd ??= lastKey(this.#inFlight) ?? 0
     this.#releaseEphemeral()
     if (this.#emptySaid || this.#frozen) return
-    this.#backlogEnd ??= lastKey(this.#inFlight) ?? 0
     const oldest = this.#inFlight.keys().next().value
     if (oldest !== undefined && oldest <= this.#backlogEnd) return
     this.#emptySaid = true
