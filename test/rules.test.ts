@@ -196,8 +196,6 @@ test('a test is skipped only where a program is not installed', () => {
 
 /** Tests that fail because what they call throws, or because they do not compile. */
 const FAIL_BY_THEMSELVES = [
-  'openssl finds nothing to complain about',
-  'what is written is what is in force',
   'every commented line of the example can be uncommented',
   'a forgotten RPC and an answer without an outcome do not compile',
   'keys and limiters do not share buckets',

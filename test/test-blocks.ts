@@ -6,15 +6,14 @@ export type Block = { readonly name: string; readonly text: string }
 const TEST = /^( *)(?:await )?(?:t\.)?(?:test|forEachEngine)(?:\.\w+)?\(/
 const DECLARED = /^( *)(?:export )?(?:(?:async )?function\*? (\w+)|const (\w+) = (?:async )?(?:\(|\w+ =>|<))/
 
-/** From a line to the next one of the same or a smaller indentation that closes it. */
+/** A line, and if it opens something, what follows up to the line of the same indentation that closes it. */
 function blockAt(lines: readonly string[], start: number): string {
-  const indent = /^ */.exec(lines[start]!)![0]
-  const end = lines.findIndex(
-    (line, index) =>
-      index > start && line !== '' && !line.startsWith(`${indent} `) && !line.startsWith(`${indent})`),
-  )
-  const closes = end >= 0 && /^ *[})\]]/.test(lines[end]!)
-  return lines.slice(start, end < 0 ? undefined : closes ? end + 1 : end).join('\n')
+  const first = lines[start]!
+  if (!/[({[,=>]$/.test(first)) return first
+  const indent = /^ */.exec(first)![0]
+  const closing = new RegExp(`^${indent}[})\\]]`)
+  const end = lines.findIndex((line, index) => index > start && closing.test(line) && !/[({[]$/.test(line))
+  return lines.slice(start, end < 0 ? undefined : end + 1).join('\n')
 }
 
 const blocksOf = (file: SourceFile, pattern: RegExp, nameOf: (match: RegExpExecArray) => string): Block[] => {
