@@ -88,7 +88,10 @@ class Events implements LS.Net.ChatServiceListener {
     this.#onDelivered({
       envelope: Envelope.decode(envelope),
       deliveredAtMs,
-      ack: (status) => ack.send(status),
+      ack: (status) => {
+        // A message whose answer finds the connection closed comes again on the next.
+        if (!this.ended) ack.send(status)
+      },
     })
   }
 
