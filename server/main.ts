@@ -117,7 +117,15 @@ function stopOnSignals(platform: Platform): void {
   process.on('SIGINT', stop)
 }
 
+/** Loaded when it is asked for: a server needs none of it. */
+async function printOpenApi(): Promise<void> {
+  const { openApi } = await import('../wire/openapi.ts')
+  const { default: about } = await import('../package.json', { with: { type: 'json' } })
+  process.stdout.write(`${JSON.stringify(openApi(about.version), null, 2)}\n`)
+}
+
 const [command = 'help', ...args] = process.argv.slice(2)
 if (command === 'up') await runUp(args)
+else if (command === 'openapi') await printOpenApi()
 else if (command === 'help' || command === '--help' || command === '-h') process.stdout.write(HELP)
 else refuse(`There is no command "${command}" (see: heliograph help).`)

@@ -21,7 +21,6 @@ const CONTRACT_READERS: Readonly<Record<string, string>> = {
   'server/chat/accounts/attributes.ts': "maps the contract's attributes to the rules', for two capabilities",
   'server/chat/registration/registration.ts':
     'a type only: a registration has twenty fields, not written twice',
-  'server/chat/messages/messages.ts': 'a limit that the schema states too',
 }
 
 const capabilityOf = (path: string) => /^server\/chat\/([^/]+)\//.exec(path)?.[1]

@@ -13,7 +13,7 @@ export type SourceFile = {
   readonly imports: readonly string[]
 }
 
-const IMPORT = /(?:^(?:import|export)\b[^;'"`]*?(?:\bfrom\s+)?|\bimport\s*\(\s*)'(\.[^']+)'/gm
+const IMPORT = /(?:^(?:import|export)\s[^;'"`=(]*?(?:\bfrom\s+)?|\bimport\s*\(\s*)'(\.[^']+)'/gm
 
 function read(path: string): SourceFile {
   const text = readFileSync(join(ROOT, path), 'utf8')

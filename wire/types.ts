@@ -95,7 +95,7 @@ export const base64 = (
   size: { min?: number; max?: number; oneOf?: readonly number[] } = {},
 ) =>
   z.codec(
-    z.string(),
+    z.string().meta({ contentEncoding: 'base64' }),
     z.custom<Uint8Array>((value) => value instanceof Uint8Array),
     {
       decode: (text, context) => {
@@ -114,7 +114,7 @@ export const base64 = (
   )
 
 const parsed = <T extends string>(what: string, parse: (text: string) => T | undefined) =>
-  z.codec(z.string(), z.custom<T>(), {
+  z.codec(z.string().meta({ description: what }), z.custom<T>(), {
     decode: (text, context) => {
       const value = parse(text)
       if (value !== undefined) return value

@@ -16,8 +16,6 @@ import {
 
 /** A client sends envelope types by number; 5, the server's own delivery receipt, is not for clients. */
 export const SENDABLE_TYPES = [0, 1, 3, 6, 8] as const
-/** Bytes of one message's content after decoding. */
-export const MAX_CONTENT_BYTES = 96 * 1024
 
 const IncomingMessage = z.object({
   type: z.literal(SENDABLE_TYPES),

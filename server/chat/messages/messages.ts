@@ -1,6 +1,6 @@
 // Sending: who may, to which devices, and what becomes of it (signal-api §2.11).
 
-import { MAX_CONTENT_BYTES } from '../../../wire/rest/messages.ts'
+import { MAX_CONTENT_BYTES } from '../../../wire/limits.ts'
 import type { Access } from '../../../wire/route.ts'
 import {
   type DeviceAddress,
@@ -16,6 +16,7 @@ import { Refusal } from '../../kit/refusal.ts'
 import { type Account, deviceOf, identityOf, registrationIdOf } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Unidentified, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
+import type { ChatEvents } from '../events.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from './envelope.ts'
 import type { Copy as QueueCopy, Queues } from './queues.ts'
 import { queueOf } from './store.ts'
@@ -56,6 +57,7 @@ export type MessagesOptions = {
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Random
+  readonly events: ChatEvents
 }
 
 export class Messages {
@@ -65,6 +67,7 @@ export class Messages {
   readonly #limits: Limits
   readonly #clock: Clock
   readonly #random: Random
+  readonly #events: ChatEvents
 
   constructor(options: MessagesOptions) {
     this.#accounts = options.accounts
@@ -73,6 +76,7 @@ export class Messages {
     this.#limits = options.limits
     this.#clock = options.clock
     this.#random = options.random
+    this.#events = options.events
   }
 
   /** Sends as whoever the caller proved to be. Resolves when every copy is on disk. */
@@ -138,11 +142,15 @@ export class Messages {
     const limited = this.#limits.take('inboundMessageBytes', uuidOf(sending.destination), bytes)
     if (limited) await limited
     const mismatch = compare(from?.aci === target.aci ? from.deviceId : undefined, target, sending)
-    if (mismatch) return { kind: 'mismatched', ...mismatch }
+    if (mismatch) {
+      this.#events.notSent('mismatched')
+      return { kind: 'mismatched', ...mismatch }
+    }
     if (largest > MAX_CONTENT_BYTES) throw new Refusal('too-large')
     const copies = sending.copies.map((copy) => this.#address(from, target, sending, copy, story))
     if (sending.ephemeral) for (const copy of copies) this.#queues.offer(copy)
     else await this.#queues.add(copies)
+    this.#events.sent(copies.length, sending.ephemeral)
     return { kind: 'sent', needsSync }
   }
 

@@ -1,0 +1,41 @@
+// The route table: every capability's REST contract.
+import { accountsRoutes } from './rest/accounts.ts'
+import { configurationRoutes } from './rest/configuration.ts'
+import { devicesRoutes } from './rest/devices.ts'
+import { keepaliveRoutes } from './rest/keepalive.ts'
+import { keysRoutes } from './rest/keys.ts'
+import { messagesRoutes } from './rest/messages.ts'
+import { registrationRoutes } from './rest/registration.ts'
+import { verificationRoutes } from './rest/verification.ts'
+import type { Route, Routes } from './route.ts'
+
+/** By capability, in the order of their names. */
+export const ROUTES = {
+  accounts: accountsRoutes,
+  configuration: configurationRoutes,
+  devices: devicesRoutes,
+  keepalive: keepaliveRoutes,
+  keys: keysRoutes,
+  messages: messagesRoutes,
+  registration: registrationRoutes,
+  verification: verificationRoutes,
+} as const satisfies Readonly<Record<string, Routes>>
+
+export type NamedRoute = { readonly capability: string; readonly name: string; readonly route: Route }
+
+export const allRoutes = (): NamedRoute[] =>
+  Object.entries(ROUTES).flatMap(([capability, routes]) =>
+    Object.entries(routes as Routes).map(([name, route]) => ({ capability, name, route })),
+  )
+
+/** The statuses that the door and the limiters may answer with, besides those that the route declares. */
+export function generalStatuses(route: Route): number[] {
+  const statuses = [413]
+  if (route.auth === 'device' || route.auth === 'device-or-unidentified' || route.auth === 'basic')
+    statuses.push(401)
+  if (route.auth === 'anonymous' || route.auth === 'device-or-unidentified') statuses.push(400)
+  const hasInput = [route.params, route.query, route.headers].some((fields) => Object.keys(fields).length > 0)
+  if (hasInput || route.body.contentType !== undefined) statuses.push(422)
+  if (route.limiters.length > 0) statuses.push(429)
+  return statuses.filter((status) => !(status in route.replies)).sort((a, b) => a - b)
+}
