@@ -2,11 +2,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openChat } from './chat/chat.ts'
+import { chatEvents } from './chat/events.ts'
 import { OutboxSender } from './chat/verification/senders.ts'
 import { MemoryBus } from './kit/bus.ts'
 import { openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
-import type { Config } from './kit/config.ts'
+import { type Config, ConfigError } from './kit/config.ts'
+import { Counters } from './kit/counters.ts'
 import { openDoors } from './kit/doors.ts'
 import { GrpcDoor } from './kit/grpc.ts'
 import type { Log } from './kit/log.ts'
@@ -52,8 +54,20 @@ function openStorage(config: Config, secrets: Secrets, onFatal: (error: Error) =
   return openSql({ engine: 'sqlite', file, key: secrets.databaseKey }, onFatal)
 }
 
+/** What the configuration may ask for, but this version does not have. */
+function checkSupported({ registration, bus }: Config): void {
+  const missing = [
+    registration.mode === 'invite' && 'registration.mode: invite',
+    registration.captcha === 'on' && 'registration.captcha: on',
+    registration.budgets === 'on' && 'registration.budgets: on',
+    bus.engine === 'redis' && 'bus.engine: redis',
+  ].find(Boolean)
+  if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
+}
+
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
+  checkSupported(config)
   await mkdir(join(config.data, 'storage'), { recursive: true, mode: 0o700 })
   const secrets = await openSecrets(config.secrets)
   const certificates = await openCertificates({
@@ -69,7 +83,9 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const outbox = join(config.data, 'outbox.jsonl')
   const senders = [new OutboxSender(outbox, clock)]
   const bus = new MemoryBus()
-  const opened = await openChat({ sql, bus, clock, random, secrets, config, senders, onBug }).catch(
+  const counters = new Counters()
+  const events = chatEvents(counters, log)
+  const opened = await openChat({ sql, bus, clock, random, secrets, config, senders, events, onBug }).catch(
     async (error) => {
       await sql.close()
       throw error
@@ -89,6 +105,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const close = async () => {
     await opened.close()
     await sql.close()
+    log.info('stopped', counters.snapshot())
   }
   const doors = await openDoors({
     tls: certificates,

@@ -18,6 +18,7 @@ import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { configurationRest, keepaliveRest } from './configuration/rest.ts'
 import { devicesRest } from './devices/rest.ts'
+import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
 import { Keys } from './keys/keys.ts'
 import { keysRest } from './keys/rest.ts'
@@ -42,6 +43,7 @@ export type ChatOptions = {
   readonly secrets: Secrets
   readonly config: Config
   readonly senders: readonly CodeSender[]
+  readonly events: ChatEvents
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -55,17 +57,17 @@ export type Chat = {
 }
 
 export async function openChat(options: ChatOptions): Promise<Chat> {
-  const { sql, bus, clock, random, secrets, config, onBug } = options
+  const { sql, bus, clock, random, secrets, config, events, onBug } = options
   await migrate(sql, 'chat', join(import.meta.dirname, 'migrations'), clock.nowMs())
   const limits = new Limits({ clock, overrides: config.limits })
   const accounts = new Accounts({ sql, bus, clock, random, limits })
   const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
   const keys = new Keys({ sql, accounts, access, limits })
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
-  const messages = new Messages({ accounts, access, queues, limits, clock, random })
+  const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
-  const sockets = new Sockets({ accounts, receipts, queues, clock, onBug })
-  const verification = new Verification({ sql, clock, random, limits, senders: options.senders })
+  const sockets = new Sockets({ accounts, receipts, queues, clock, events, onBug })
+  const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const { requiredCapabilities } = config.registration
   const registration = new Registration({
     accounts,
@@ -76,6 +78,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     clock,
     random,
     requiredCapabilities,
+    closed: config.registration.mode === 'closed',
+    events,
   })
   const configuration = new Configuration(config.remoteConfig)
   return {

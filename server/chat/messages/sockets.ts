@@ -5,6 +5,7 @@ import type { Clock } from '../../kit/clock.ts'
 import { parseBasic } from '../../kit/router.ts'
 import type { Admission, Admit, Connection, Upgrade } from '../../kit/websocket.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { ChatEvents } from '../events.ts'
 import { Delivery } from './delivery.ts'
 import type { Queues } from './queues.ts'
 import type { Receipts } from './receipts.ts'
@@ -18,6 +19,7 @@ export type SocketsOptions = {
   readonly receipts: Receipts
   readonly queues: Queues
   readonly clock: Clock
+  readonly events: ChatEvents
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -32,11 +34,18 @@ export class Sockets {
     if (!PATH.test(upgrade.path)) return undefined
     const authorization = upgrade.headers['authorization']
     if (authorization === undefined)
-      return { admitted: true, device: undefined, headers: {}, opened: () => {} }
+      return {
+        admitted: true,
+        device: undefined,
+        headers: {},
+        opened: () => this.#options.events.socketOpened('anonymous'),
+      }
     try {
       const credentials = parseBasic(authorization)
       const device = credentials && (await this.#options.accounts.authenticate(credentials))
-      return device ? await this.#authenticated(device, upgrade) : FORBIDDEN
+      if (device) return await this.#authenticated(device, upgrade)
+      this.#options.events.socketRefused()
+      return FORBIDDEN
     } catch (error) {
       this.#options.onBug(error, 'websocket.admit')
       return { admitted: false, status: 500, headers: {} }
@@ -47,6 +56,7 @@ export class Sockets {
     const { device } = await this.#options.accounts.of(address)
     const createdAtMs = device.createdAtMs
     const opened = (connection: Connection) => {
+      this.#options.events.socketOpened('authenticated')
       if (upgrade.headers['x-signal-disable-messages'] === 'true') this.#serve(connection, address)
       else
         this.#deliver(

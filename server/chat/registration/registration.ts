@@ -12,6 +12,7 @@ import { type Account, type Device, hasCapability } from '../accounts/account.ts
 import { type Accounts, accessOf, startOfDay } from '../accounts/accounts.ts'
 import { attributesOf } from '../accounts/attributes.ts'
 import { hashPassword } from '../accounts/device-password.ts'
+import type { ChatEvents } from '../events.ts'
 import type { Keys } from '../keys/keys.ts'
 import { checkSignedEc, checkSignedKem, readIdentityKey } from '../keys/signatures.ts'
 import type { RepeatedUseKeys } from '../keys/store.ts'
@@ -25,7 +26,9 @@ type Identity = { readonly identityKey: Uint8Array; readonly keys: RepeatedUseKe
 
 export type Registered =
   | { readonly kind: 'registered'; readonly account: Account; readonly previous: Account | undefined }
-  | { readonly kind: 'unverified' | 'recovery-refused' | 'transfer-possible' | 'capability-missing' }
+  | {
+      readonly kind: 'unverified' | 'recovery-refused' | 'transfer-possible' | 'capability-missing' | 'closed'
+    }
 
 export type RegistrationOptions = {
   readonly accounts: Accounts
@@ -37,6 +40,9 @@ export type RegistrationOptions = {
   readonly random: Random
   /** Capabilities without which a client is too old. */
   readonly requiredCapabilities: readonly string[]
+  /** Only numbers that have an account may register, again. */
+  readonly closed: boolean
+  readonly events: ChatEvents
 }
 
 export class Registration {
@@ -62,6 +68,7 @@ export class Registration {
     const pni = await accounts.pniOf(e164)
     for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
       const previous = await accounts.find(pni)
+      if (!previous && this.#options.closed) return { kind: 'closed' }
       if (previous && transferPossible(previous, request)) return { kind: 'transfer-possible' }
       const account = this.#account({
         e164,
@@ -72,8 +79,10 @@ export class Registration {
         identities,
         password: credentials.password,
       })
-      if (await this.#put(account, previous, identities, proof))
+      if (await this.#put(account, previous, identities, proof)) {
+        this.#options.events.registered(previous !== undefined)
         return { kind: 'registered', account, previous }
+      }
       if (!(await verification.proof(request.sessionId, e164))) return { kind: 'unverified' }
     }
     throw new Refusal('unavailable')

@@ -8,6 +8,7 @@ const REFUSED = {
   'recovery-refused': 403,
   'transfer-possible': 409,
   'capability-missing': 499,
+  closed: 403,
 } as const
 
 export const registrationRest = (registration: Registration): Bound[] =>

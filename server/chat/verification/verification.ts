@@ -6,6 +6,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import type { ChatEvents } from '../events.ts'
 import { readPhoneNumber } from './phone-number.ts'
 import type { CodeSender, Transport } from './senders.ts'
 import { type Session, VerificationStore } from './store.ts'
@@ -50,6 +51,7 @@ export type VerificationOptions = {
   readonly random: Random
   readonly limits: Limits
   readonly senders: readonly CodeSender[]
+  readonly events: ChatEvents
 }
 
 export class Verification {
@@ -58,6 +60,7 @@ export class Verification {
   readonly #random: Random
   readonly #limits: Limits
   readonly #senders: readonly CodeSender[]
+  readonly #events: ChatEvents
 
   constructor(options: VerificationOptions) {
     this.#store = new VerificationStore(options.sql)
@@ -65,6 +68,7 @@ export class Verification {
     this.#random = options.random
     this.#limits = options.limits
     this.#senders = options.senders
+    this.#events = options.events
   }
 
   async open(number: string): Promise<Opened> {
@@ -98,6 +102,7 @@ export class Verification {
     })
     if (!noted) return this.#tooSoon(await this.#read(id), transport)
     const delivered = await this.#send(session.e164, transport, code)
+    this.#events.codeSent(transport, delivered)
     return { kind: delivered ? 'ok' : 'unavailable', session: this.#view(await this.#read(id)) }
   }
 
@@ -109,8 +114,9 @@ export class Verification {
     const spent =
       !session.verified && session.codeDigest !== undefined && (await this.#store.spendAttempt(id, nowMs))
     if (!spent) return { kind: 'conflict', session: this.#view(session) }
-    if (timingSafeEqual(digestOf(id, code), session.codeDigest!))
-      await this.#store.verify(id, nowMs + LIFETIME_MS)
+    const right = timingSafeEqual(digestOf(id, code), session.codeDigest!)
+    this.#events.codeEntered(right)
+    if (right) await this.#store.verify(id, nowMs + LIFETIME_MS)
     return { kind: 'ok', session: this.#view(await this.#read(id)) }
   }
 

@@ -1,0 +1,31 @@
+// What operators count of the chat server: one function an event, nothing about anybody in any of them.
+import type { Counters } from '../kit/counters.ts'
+import type { Log } from '../kit/log.ts'
+
+export type ChatEvents = ReturnType<typeof chatEvents>
+
+export const chatEvents = (counters: Counters, log: Log) => ({
+  registered(reregistration: boolean): void {
+    counters.add(reregistration ? 'accounts.reregistered' : 'accounts.registered')
+    log.info('registered', { reregistration })
+  },
+  codeSent(transport: 'sms' | 'voice', delivered: boolean): void {
+    counters.add(`codes.${transport}.${delivered ? 'sent' : 'failed'}`)
+    if (!delivered) log.warn('code not sent', { transport })
+  },
+  codeEntered(right: boolean): void {
+    counters.add(right ? 'codes.right' : 'codes.wrong')
+  },
+  sent(copies: number, ephemeral: boolean): void {
+    counters.add(ephemeral ? 'messages.ephemeral' : 'messages.stored', copies)
+  },
+  notSent(why: 'mismatched' | 'refused' | 'not-found'): void {
+    counters.add(`messages.${why}`)
+  },
+  socketOpened(kind: 'authenticated' | 'anonymous'): void {
+    counters.add(`sockets.${kind}`)
+  },
+  socketRefused(): void {
+    counters.add('sockets.refused')
+  },
+})
