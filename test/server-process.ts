@@ -71,9 +71,12 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
     return code
   }
 
-  /** Starts it again on the same data and port; kills it first if it still runs. */
-  async restart(): Promise<void> {
-    const { port } = this
+  get isRunning(): boolean {
+    return this.#child !== undefined
+  }
+
+  /** Starts it again on the same data; kills it first if it still runs. Port 0 is any free one. */
+  async restart(port = this.port): Promise<void> {
     if (this.#child) await this.kill()
     await this.#launch(port)
   }
@@ -90,7 +93,8 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
   async #launch(port: number): Promise<void> {
     const readyFile = join(this.#folder, 'ready.json')
     await rm(readyFile, { force: true })
-    const seen = this.#fileOf(readyFile)
+    const waiting = new AbortController()
+    const seen = this.#fileOf(readyFile, waiting.signal)
     const child = spawn(process.execPath, await this.#arguments(port, readyFile), {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -106,6 +110,7 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
       if (this.#child === child) this.#child = undefined
     })
     const ended = once(child, 'exit').then(() => {
+      waiting.abort()
       throw new Error(`the server ended at once: ${this.#stderr}`)
     })
     ended.catch(() => {})
@@ -124,10 +129,10 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
   }
 
   /** The text of a file as soon as it is there. */
-  async #fileOf(file: string): Promise<string> {
+  async #fileOf(file: string, signal: AbortSignal): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<string>()
     const look = () => readFile(file, 'utf8').then(resolve, () => {})
-    const watcher = watch(this.#folder, look)
+    const watcher = watch(this.#folder, { signal }, look)
     try {
       await look()
       return await promise

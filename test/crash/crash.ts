@@ -1,0 +1,90 @@
+// The crash test: the server is killed again and again, and has to keep its promise (design §6).
+//   node test/crash/crash.ts [--rounds 100] [--seed N]
+import { parseArgs } from 'node:util'
+import { registerAccounts } from '../../bench/accounts.ts'
+import { ServerProcess } from '../server-process.ts'
+import { Dice } from './dice.ts'
+import type { LaneTraits, Way } from './lane.ts'
+import { Ledger } from './ledger.ts'
+import { Life, planOf, type World } from './life.ts'
+import type { Person } from './person.ts'
+
+export type CrashOptions = {
+  readonly rounds: number
+  readonly seed: number
+  readonly say: (line: string) => void
+}
+
+export type CrashResult = Ledger['totals'] & {
+  readonly rounds: number
+  readonly seconds: number
+  readonly oldestUndoneMs: number
+  readonly said: readonly string[]
+}
+
+const PEOPLE = 4
+const QUIET_WITHIN_LIVES = 5
+const SAY_EVERY = 25
+const FREE = { bucket: 1e9, refill: 0.000_001 }
+/** Signal's limits would stop everybody after a minute's worth of messages. */
+const YAML = JSON.stringify({
+  limits: { messages: FREE, prekeys: FREE, registration: FREE, verificationSession: FREE },
+})
+
+/** Everybody writes to everybody, identified and sealed, on every way that there is. */
+function lanesAmong(people: readonly Person[]): LaneTraits[] {
+  const lanes: LaneTraits[] = []
+  for (const { index: sender, http } of people)
+    for (const { index: recipient } of people) {
+      if (sender === recipient) continue
+      const own: readonly Way[] = http === 'h1' ? ['h1'] : ['h2', 'grpc']
+      const nameless: readonly Way[] = ['h1', 'h2', 'grpc']
+      const pair = sender * PEOPLE + recipient
+      lanes.push({ sender, recipient, sealed: false, way: own[pair % own.length]! })
+      lanes.push({ sender, recipient, sealed: true, way: nameless[pair % nameless.length]! })
+    }
+  return lanes
+}
+
+async function peopleOn(server: ServerProcess): Promise<Person[]> {
+  const accounts = await registerAccounts(server.ready, 0, PEOPLE)
+  return accounts.map((account, index) => ({ index, account, http: index % 2 === 0 ? 'h1' : 'h2' }))
+}
+
+export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashResult> {
+  const startedAt = performance.now()
+  const dice = new Dice(seed)
+  await using server = await ServerProcess.start({ yaml: YAML })
+  const people = await peopleOn(server)
+  await server.kill()
+  const ledger = new Ledger(lanesAmong(people))
+  const world: World = { server, people, ledger, dice, jobs: [] }
+  for (let round = 1; round <= rounds; round++) {
+    await new Life(world, planOf(dice, people)).run()
+    if (round % SAY_EVERY === 0) say(`${round} kills: ${JSON.stringify(ledger.totals)}`)
+  }
+  await drained(world)
+  ledger.conclude()
+  const { totals, oldestUndoneMs, complaints } = ledger
+  const seconds = (performance.now() - startedAt) / 1000
+  return { ...totals, rounds, seconds, oldestUndoneMs, said: complaints }
+}
+
+/** Everybody takes what is left, until nothing comes any more. */
+async function drained(world: World): Promise<void> {
+  const plan = planOf(world.dice, world.people)
+  for (let life = 0; life < QUIET_WITHIN_LIVES; life++)
+    if ((await new Life(world, plan).drain()) === 0) return
+  world.ledger.complain(`something still came in life ${QUIET_WITHIN_LIVES} without a sender`)
+}
+
+if (import.meta.main) {
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({ options: { rounds: text, seed: text } })
+  const seed = Number(values.seed ?? Date.now() % 1_000_000)
+  const say = (line: string) => process.stdout.write(`${line}\n`)
+  say(`seed ${seed}`)
+  const result = await crash({ rounds: Number(values.rounds ?? 100), seed, say })
+  say(JSON.stringify(result, undefined, 2))
+  process.exitCode = result.complaints > 0 ? 1 : 0
+}
