@@ -1,10 +1,11 @@
 // One connection of a client: its authenticated socket and an unauthenticated one beside it.
-import type * as LS from '@signalapp/libsignal-client'
+import * as LS from '@signalapp/libsignal-client'
 import { Envelope } from '../../wire/gen/envelope.js'
 import type { SignalServer } from '../constellation.ts'
 import { within } from '../within.ts'
 import { type AuthChat, type HttpVersion, openNet, type UnauthChat } from './net.ts'
 import type { Registered } from './register.ts'
+import { fetchJson } from './rest.ts'
 
 export type Delivered = {
   readonly envelope: Envelope
@@ -60,11 +61,25 @@ export class Link {
     return !this.#events.ended
   }
 
+  /** Waits until the server has read every answer that was given so far. */
+  async flush(): Promise<void> {
+    if (this.isOpen) await fetchJson(this.auth, 'GET', '/v1/keepalive')
+  }
+
   /** Also waits for the library's last events: it aborts a process that ends before them. */
   async close(): Promise<void> {
     await Promise.all([this.auth.disconnect(), this.unauth.disconnect()])
     await this.interrupted()
     await within(this.#events.unauthEnded.promise, 'the unauthenticated connection to end')
+  }
+}
+
+/** A message whose answer finds the connection closed comes again on the next. */
+function answer(ack: LS.Net.ChatServerMessageAck, status: number): void {
+  try {
+    ack.send(status)
+  } catch (error) {
+    if (!LS.LibSignalErrorBase.is(error, LS.ErrorCode.ChatServiceInactive)) throw error
   }
 }
 
@@ -88,10 +103,7 @@ class Events implements LS.Net.ChatServiceListener {
     this.#onDelivered({
       envelope: Envelope.decode(envelope),
       deliveredAtMs,
-      ack: (status) => {
-        // A message whose answer finds the connection closed comes again on the next.
-        if (!this.ended) ack.send(status)
-      },
+      ack: (status) => answer(ack, status),
     })
   }
 

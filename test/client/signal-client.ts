@@ -115,11 +115,12 @@ export class SignalClient implements AsyncDisposable {
     return this.#link
   }
 
-  /** Also waits until everything that came in was read and answered. */
+  /** Also waits until everything that came in was read, and the server has the answers. */
   async disconnect(): Promise<void> {
     const link = this.#link
     this.#link = undefined
     await this.settled()
+    await link?.flush().catch(ignoreLost)
     await link?.close()
   }
 
@@ -274,6 +275,17 @@ export class SignalClient implements AsyncDisposable {
       else this.unreadable.put({ envelope, error: error as Error })
     }
   }
+}
+
+/** A connection that broke is what disconnecting wants, too. */
+function ignoreLost(error: unknown): void {
+  const lost = [
+    LS.ErrorCode.ChatServiceInactive,
+    LS.ErrorCode.ConnectedElsewhere,
+    LS.ErrorCode.ConnectionInvalidated,
+    LS.ErrorCode.IoError,
+  ]
+  if (!lost.some((code) => LS.LibSignalErrorBase.is(error, code))) throw error
 }
 
 const typedOptions = ({ timestampMs, online = false, urgent = true }: Outgoing) => ({
