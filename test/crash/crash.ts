@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 import { registerAccounts } from '../../bench/accounts.ts'
 import { ServerProcess } from '../server-process.ts'
 import { Dice } from './dice.ts'
+import { Enrolment } from './enrolment.ts'
+import { KeyTrade } from './key-trade.ts'
 import type { LaneTraits, Way } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Life, planOf, type World } from './life.ts'
@@ -17,12 +19,20 @@ export type CrashOptions = {
 
 export type CrashResult = Ledger['totals'] & {
   readonly rounds: number
+  readonly registrations: number
+  /** Accounts that were looked through after a restart. */
+  readonly audits: number
+  readonly keyUploads: number
+  readonly keysTaken: number
   readonly seconds: number
   readonly oldestUndoneMs: number
   readonly said: readonly string[]
 }
 
 const PEOPLE = 4
+/** Numbers beside those of the people. */
+const ENROLLED = ['+12025559001', '+12025559002', '+12025559003']
+const KEY_OWNER = '+12025559004'
 const QUIET_WITHIN_LIVES = 5
 const SAY_EVERY = 25
 const FREE = { bucket: 1e9, refill: 0.000_001 }
@@ -58,7 +68,10 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   const people = await peopleOn(server)
   await server.kill()
   const ledger = new Ledger(lanesAmong(people))
-  const world: World = { server, people, ledger, dice, jobs: [] }
+  const complain = (words: string) => ledger.complain(`life ${ledger.life}: ${words}`)
+  const enrolment = new Enrolment(dice, complain, ENROLLED)
+  const trade = new KeyTrade(complain, KEY_OWNER)
+  const world: World = { server, people, ledger, dice, jobs: [enrolment, trade] }
   for (let round = 1; round <= rounds; round++) {
     await new Life(world, planOf(dice, people)).run()
     if (round % SAY_EVERY === 0) say(`${round} kills: ${JSON.stringify(ledger.totals)}`)
@@ -67,7 +80,10 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   ledger.conclude()
   const { totals, oldestUndoneMs, complaints } = ledger
   const seconds = (performance.now() - startedAt) / 1000
-  return { ...totals, rounds, seconds, oldestUndoneMs, said: complaints }
+  const { registered, audits } = enrolment
+  const { uploads, taken } = trade
+  const beside = { registrations: registered, audits, keyUploads: uploads, keysTaken: taken }
+  return { ...totals, ...beside, rounds, seconds, oldestUndoneMs, said: complaints }
 }
 
 /** Everybody takes what is left, until nothing comes any more. */

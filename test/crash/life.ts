@@ -1,6 +1,7 @@
 // One life of the server: people connect, talk, and the process is killed in the middle of it.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Target } from '../../bench/job.ts'
+import { Https } from '../client/https.ts'
 import type { ServerProcess } from '../server-process.ts'
 import { within } from '../within.ts'
 import type { Dice } from './dice.ts'
@@ -8,9 +9,7 @@ import type { Ledger } from './ledger.ts'
 import { Line } from './line.ts'
 import { Listener, type Mood, type Person } from './person.ts'
 import { Sender } from './sender.ts'
-
-/** Work beside the messages that is cut off by the kill: it ends by itself when the server is gone. */
-export type SideJob = (server: ServerProcess, isOver: () => boolean) => Promise<void>
+import type { SideJob } from './side-job.ts'
 
 export type World = {
   readonly server: ServerProcess
@@ -102,7 +101,8 @@ export class Life {
       return this.#kill([])
     }
     await started
-    const jobs = this.#world.jobs.map((job) => job(server, () => this.#isOver))
+    await using https = Https.open(server.ready, 2)
+    const jobs = this.#world.jobs.map((job) => this.#work(job, https))
     const connected = this.#connect()
     if (point === 'talking') await connected
     const stop = new AbortController()
@@ -123,6 +123,14 @@ export class Life {
     if (code !== 0) ledger.complain(`the server stopped with ${code}`)
     await Promise.all(lines.map((line) => line.closed))
     return listeners.reduce((sum, { heard }) => sum + heard, 0)
+  }
+
+  async #work(job: SideJob, https: Https): Promise<void> {
+    const { server, ledger } = this.#world
+    const call: Https['call'] = (...request) => Promise.race([https.call(...request), this.#gone.promise])
+    await job.run({ server, call, isOver: () => this.#isOver }).catch((error: Error) => {
+      if (!this.#isOver) ledger.complain(`a living server failed a request: ${error.message}`)
+    })
   }
 
   async #kill(underWay: readonly Promise<unknown>[]): Promise<void> {
