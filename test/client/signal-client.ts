@@ -164,6 +164,16 @@ export class SignalClient implements AsyncDisposable {
     }
   }
 
+  /** Sends to the account's other devices. */
+  async sendSyncText(text: string): Promise<number> {
+    const timestamp = this.nextTimestamp()
+    const devices = await this.#devicesOf(this, this.aci, {})
+    const bytes = new Uint8Array(Buffer.from(text))
+    const contents = await this.#each(devices, (id) => this.#conversations.aci.encrypt(this.aci, id, bytes))
+    await this.link.auth.sendSyncMessage({ timestamp, contents, urgent: true })
+    return timestamp
+  }
+
   /** Milliseconds that no other message of this client has. */
   nextTimestamp(): number {
     this.#lastTimestampMs = Math.max(Date.now(), this.#lastTimestampMs + 1)
@@ -193,7 +203,13 @@ export class SignalClient implements AsyncDisposable {
     const bundles = options.sealed
       ? await fetchUnidentified(this.link.unauth, destination, device, peer.accessKey)
       : await fetchIdentified(this.link.auth, destination, device)
-    for (const bundle of bundles) await this.#conversations.aci.open(destination, bundle)
+    for (const bundle of bundles)
+      if (!this.#isOwnDevice(destination, bundle.deviceId()))
+        await this.#conversations.aci.open(destination, bundle)
+  }
+
+  #isOwnDevice(destination: LS.ServiceId, deviceId: number): boolean {
+    return destination.isEqual(this.aci) && deviceId === this.account.deviceId
   }
 
   /** Makes the sessions what the server says the recipient's devices are. */
