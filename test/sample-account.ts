@@ -1,0 +1,40 @@
+// Accounts as tests of stores and rules need them: everything is there, nothing is special.
+import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import type { Account, Device } from '../server/chat/accounts/account.ts'
+import { type Aci, type E164, type Pni, pniFromUuid } from '../wire/types.ts'
+
+export const newAci = (): Aci => randomUUID() as Aci
+export const newPni = (): Pni => pniFromUuid(randomUUID())
+export const newNumber = (): E164 => `+4915${randomInt(10 ** 9, 10 ** 10)}` as E164
+
+export const sampleDevice = (fields: Partial<Device> = {}): Device => ({
+  id: 1,
+  createdAtMs: 1_800_000_000_000,
+  authSalt: randomBytes(16).toString('hex'),
+  authHash: `2.${randomBytes(32).toString('hex')}`,
+  registrationId: 1001,
+  pniRegistrationId: 2001,
+  name: undefined,
+  capabilities: new Set(['spqr']),
+  fetchesMessages: true,
+  apnToken: undefined,
+  fcmToken: undefined,
+  userAgent: undefined,
+  lastSeenMs: 0,
+  ...fields,
+})
+
+export const sampleAccount = (fields: Partial<Account> = {}): Account => ({
+  aci: newAci(),
+  pni: newPni(),
+  e164: newNumber(),
+  aciIdentityKey: randomBytes(33),
+  pniIdentityKey: randomBytes(33),
+  unidentifiedAccessKey: randomBytes(16),
+  unrestrictedUnidentifiedAccess: false,
+  discoverableByPhoneNumber: true,
+  createdAtMs: 1_800_000_000_000,
+  version: 1,
+  devices: [sampleDevice()],
+  ...fields,
+})
