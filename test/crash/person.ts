@@ -64,6 +64,8 @@ export class Listener {
   }
 
   queueEmpty(): void {
+    // Read after the kill, it tells of a queue to which the dead server may have added since.
+    if (this.#ledger.life !== this.#life) return
     this.#ledger.queueEmpty(this.person.index, this)
     this.empty.resolve()
   }
