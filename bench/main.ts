@@ -1,6 +1,6 @@
 // npm run bench: the unit of work (docs: a message from the sender's socket to disk, to the recipient, acknowledged and
 // deleted), of our server and of its floors, in one run on one machine.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inventAccounts, registerAccounts } from './accounts.ts'
@@ -8,7 +8,7 @@ import { idleFigures } from './idle-connections.ts'
 import type { Account, LoadResult } from './job.ts'
 import { readOptions } from './options.ts'
 import { type Load, PAIRS, PAYLOAD_BYTES, plan, profiledLoad, type Subject, WINDOW } from './plan.ts'
-import { generate, LIMITS, OUR_SERVER, pinned, type Server, startFloor, startOurs } from './processes.ts'
+import { generate, LIMITS, pinned, type Server, startFloor, startOurs } from './processes.ts'
 import { printProfile, profileIn } from './profile.ts'
 import { type LoadFigures, machine, progress, tables } from './report.ts'
 
@@ -20,14 +20,12 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 
 console.log(machine(pinned))
 console.log(`${PAIRS} pairs, ${PAYLOAD_BYTES} bytes each message, window ${WINDOW}, TLS 1.3`)
-if (!existsSync(OUR_SERVER) && options.only !== 'floors') console.log('our server is not there: floors only')
 if (options.profile) await profile(options.profile)
 else await bench()
 process.exit()
 
 async function bench(): Promise<void> {
-  const withOurs = existsSync(OUR_SERVER)
-  const loads = plan(options).filter(({ subject }) => subject !== 'ours' || withOurs)
+  const loads = plan(options)
   const sides = new Map<Subject, Side>()
   for (const subject of new Set(loads.map((load) => load.subject))) sides.set(subject, await open(subject))
   const figures: LoadFigures[] = []

@@ -16,7 +16,12 @@ const GENERATOR_CORE = '1'
 const ROOT = join(import.meta.dirname, '..')
 
 export const pinned = availableParallelism() >= 2 && existsSync('/usr/bin/taskset')
-export const OUR_SERVER = join(ROOT, 'server/heliograph.js')
+
+/** The arguments with which `npm start` starts our server. */
+function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  return scripts.start.split(' ').slice(1)
+}
 
 /** The limiter of Signal lets 60 identified messages pass at once and one a second, per sender and recipient. */
 export const LIMITS = { messages: { bucket: 1e9, refill: 0.000_001 } }
@@ -56,7 +61,7 @@ export async function startOurs(directory: string, nodeOptions: readonly string[
   mkdirSync(directory, { recursive: true })
   const config = join(directory, 'bench.yaml')
   writeFileSync(config, JSON.stringify({ limits: LIMITS }))
-  const args = [...nodeOptions, OUR_SERVER, 'up', '--port', String(await freePort()), '--config', config]
+  const args = [...nodeOptions, ...startArguments(), '--port', String(await freePort()), '--config', config]
   return startServer(args, directory, { name: 'ours', frames: 'signal', receipts: true })
 }
 

@@ -47,6 +47,12 @@ export const pniFromUuid = (uuid: string): Pni => `${PNI_PREFIX}${uuid}` as Pni
 
 export const uuidToBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex')
 
+/**
+ * A copy for keeping: a small `Buffer` is a view of some kilobytes that it shares, and keeps alive.
+ * Up to 64 bytes live in the JavaScript heap.
+ */
+export const compact = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
 export function uuidFromBytes(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

@@ -1,6 +1,7 @@
 import {
   type Aci,
   type Capability,
+  compact,
   type DeviceId,
   type E164,
   type Pni,
@@ -133,13 +134,17 @@ const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
   device.lastSeenMs,
 ]
 
+/** Accounts are kept in memory, apart from the answer that they came in. */
+const optional = (bytes: SqlValue | undefined): Uint8Array | undefined =>
+  bytes instanceof Uint8Array ? compact(bytes) : undefined
+
 const toAccount = (row: SqlRow, devices: Device[]): Account => ({
   aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
   pni: pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array)),
   e164: row['e164'] as E164,
-  aciIdentityKey: row['aci_identity_key'] as Uint8Array,
-  pniIdentityKey: row['pni_identity_key'] as Uint8Array,
-  unidentifiedAccessKey: (row['unidentified_access_key'] as Uint8Array | null) ?? undefined,
+  aciIdentityKey: compact(row['aci_identity_key'] as Uint8Array),
+  pniIdentityKey: compact(row['pni_identity_key'] as Uint8Array),
+  unidentifiedAccessKey: optional(row['unidentified_access_key']),
   unrestrictedUnidentifiedAccess: row['unrestricted_unidentified_access'] === 1,
   discoverableByPhoneNumber: row['discoverable_by_phone_number'] === 1,
   createdAtMs: row['created_at_ms'] as number,
@@ -154,7 +159,7 @@ const toDevice = (row: SqlRow): Device => ({
   authHash: row['auth_hash'] as string,
   registrationId: row['registration_id'] as number,
   pniRegistrationId: row['pni_registration_id'] as number,
-  name: (row['name'] as Uint8Array | null) ?? undefined,
+  name: optional(row['name']),
   capabilities: new Set((row['capabilities'] as string).split(' ').filter(Boolean) as Capability[]),
   fetchesMessages: row['fetches_messages'] === 1,
   apnToken: (row['apn_token'] as string | null) ?? undefined,

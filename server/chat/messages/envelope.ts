@@ -2,6 +2,7 @@
 // Written by hand, as every message needs one; wire/proto/envelope.proto has the fields, envelope.test.ts compares.
 import { Envelope } from '../../../wire/gen/envelope.js'
 import {
+  compact,
   type DeviceId,
   type ServiceId,
   serviceIdFromBytes,
@@ -53,7 +54,7 @@ const UUID_TEXT_BYTES = 36
 const FIXED_BYTES = 128
 
 /** An id's fields, as destination and as source: every message names one or two, so they are made once. */
-type IdFields = { readonly destination: Buffer; readonly source: Buffer }
+type IdFields = { readonly destination: Uint8Array; readonly source: Uint8Array }
 const MAX_REMEMBERED = 10_000
 const remembered = new Map<ServiceId, IdFields>()
 
@@ -63,7 +64,9 @@ function fieldsOf(id: ServiceId): IdFields {
   if (remembered.size >= MAX_REMEMBERED) remembered.clear()
   const bytes = serviceIdToBytes(id)
   const fields = (textKey: number, key: Buffer) =>
-    Buffer.concat([Buffer.of(textKey, id.length), Buffer.from(id), key, Buffer.of(bytes.length), bytes])
+    compact(
+      Buffer.concat([Buffer.of(textKey, id.length), Buffer.from(id), key, Buffer.of(bytes.length), bytes]),
+    )
   const made = {
     destination: fields(DESTINATION_ID_TEXT, DESTINATION_ID),
     source: fields(SOURCE_ID_TEXT, SOURCE_ID),

@@ -1,4 +1,4 @@
-import { type Aci, type DeviceAddress, type DeviceId, uuidToBytes } from '../../../wire/types.ts'
+import { type Aci, compact, type DeviceAddress, type DeviceId, uuidToBytes } from '../../../wire/types.ts'
 import type { Sql, SqlValue, Statement } from '../../kit/sql/sql.ts'
 import type { Account, Device } from '../accounts/account.ts'
 
@@ -14,7 +14,7 @@ export class Queue implements DeviceAddress {
     this.aci = aci
     this.deviceId = deviceId
     this.channel = `queue:${aci}.${deviceId}.${deviceCreatedAtMs}`
-    this.key = [uuidToBytes(aci), deviceId, deviceCreatedAtMs]
+    this.key = [compact(uuidToBytes(aci)), deviceId, deviceCreatedAtMs]
   }
 }
 
