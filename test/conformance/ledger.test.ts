@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Chat, openChat } from '../../server/chat/chat.ts'
+import { MemoryBus } from '../../server/kit/bus.ts'
+import { systemClock } from '../../server/kit/clock.ts'
+import { configSchema } from '../../server/kit/config-schema.ts'
+import { systemRandom } from '../../server/kit/random.ts'
+import { openSecrets } from '../../server/kit/secrets.ts'
+import { openSql } from '../../server/kit/sql/open.ts'
+import { temporaryFolder } from '../engines.ts'
+import { ENTRIES, type Entry, type Kind } from './ledger.ts'
+import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
+
+const shapeOf = (endpoint: string) => endpoint.replace(/\{[^}]*\}/g, '{}')
+const of = (kind: Kind) => ENTRIES.filter((entry) => entry.kind === kind)
+const claimed = ({ status }: Entry) => status === 'done' || status === 'partly'
+const claims = (kind: Kind) =>
+  of(kind)
+    .filter(claimed)
+    .map(({ endpoint }) => shapeOf(endpoint))
+    .sort()
+
+async function chatOf(t: TestContext): Promise<Chat> {
+  const data = await temporaryFolder(t)
+  const secrets = join(data, 'secrets')
+  const fail = (error: unknown) => {
+    throw error
+  }
+  const sql = await openSql({ engine: 'sqlite', file: join(data, 'chat.db'), key: randomBytes(32) }, fail)
+  const chat = await openChat({
+    sql,
+    bus: new MemoryBus(),
+    clock: systemClock,
+    random: systemRandom,
+    secrets: await openSecrets(secrets),
+    config: { ...configSchema.parse({ data }), secrets },
+    senders: [],
+    onBug: fail,
+  })
+  t.after(async () => {
+    await chat.close()
+    await sql.close()
+  })
+  return chat
+}
+
+test('every endpoint of the inventory is in the ledger once', () => {
+  assert.equal(of('REST').length, 111)
+  assert.equal(of('RPC').length, 104)
+  assert.equal(
+    new Set(ENTRIES.map(({ kind, endpoint }) => `${kind} ${shapeOf(endpoint)}`)).size,
+    ENTRIES.length,
+  )
+})
+
+test('the ledger claims the routes that the server has, and no others', async (t) => {
+  const { rest } = await chatOf(t)
+  const routes = rest.map(({ route }) => `${route.method} ${route.path.replace(/:\w+/g, '{}')}`)
+  assert.deepEqual(claims('REST'), routes.sort())
+})
+
+test('the ledger claims the gRPC methods that the server has, and no others', async (t) => {
+  const { grpc } = await chatOf(t)
+  assert.deepEqual(claims('RPC'), grpc.map(({ rpc }) => rpc.path.slice(1)).sort())
+})
+
+test('the ledger claims the sockets that the server has, and no others', async (t) => {
+  const { admit } = await chatOf(t)
+  for (const entry of of('websocket')) {
+    const admission = await admit({ path: entry.endpoint, headers: {}, remoteAddress: '' })
+    assert.equal(admission !== undefined, claimed(entry), entry.endpoint)
+  }
+})
+
+test('what is done needs no excuse, and everything else has one', () => {
+  for (const { endpoint, status, note } of ENTRIES) assert.equal(note === '', status === 'done', endpoint)
+})
+
+test('the document is made from the ledger', () => {
+  assert.equal(
+    readFileSync(LEDGER_FILE, 'utf8'),
+    ledgerDocument(),
+    'run: node test/conformance/ledger-document.ts',
+  )
+})

@@ -1,0 +1,438 @@
+// Every endpoint of Signal's servers, and what becomes of it here. docs/protocol/ledger.md is made from this.
+
+export type Status = 'done' | 'partly' | 'not yet' | 'out of scope'
+export type Kind = 'REST' | 'RPC' | 'websocket' | 'other host'
+export type Entry = {
+  readonly kind: Kind
+  /** `GET /path/{parameter}`, `package.Service/Rpc`, or a socket's path. */
+  readonly endpoint: string
+  readonly status: Status
+  /** What is missing, which issue brings it, or why it is not wanted; nothing where it is done. */
+  readonly note: string
+}
+export type Section = { readonly title: string; readonly entries: readonly Entry[] }
+
+type Verdict = readonly [Status, string]
+const done: Verdict = ['done', '']
+const partly = (missing: string): Verdict => ['partly', missing]
+const issue = (number: number): Verdict => ['not yet', `issue ${number}`]
+const never = (why: string): Verdict => ['out of scope', why]
+
+const MONEY = never('money: there is nothing to buy here')
+const ENCLAVE = never('needs an enclave of Intel’s that clients check; nobody else can run one')
+const SFU = never('the group calling server is another program')
+const REMOVED = never('removed from Signal’s own server: 404 here too')
+const TOKENS = 'group send tokens are checked, but no test has one before issue 4'
+
+const list =
+  (kind: Kind) =>
+  (verdicts: Readonly<Record<string, Verdict>>): Entry[] =>
+    Object.entries(verdicts).map(([endpoint, [status, note]]) => ({ kind, endpoint, status, note }))
+const rest = list('REST')
+const websockets = list('websocket')
+const otherHosts = list('other host')
+
+const rpcs = (service: string, verdicts: Readonly<Record<string, Verdict>>): Entry[] =>
+  list('RPC')(
+    Object.fromEntries(Object.entries(verdicts).map(([rpc, verdict]) => [`${service}/${rpc}`, verdict])),
+  )
+/** The same for every name of a list that is separated by spaces. */
+const all = (verdict: Verdict, names: string): Readonly<Record<string, Verdict>> =>
+  Object.fromEntries(
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name) => [name, verdict]),
+  )
+const allOf = (verdict: Verdict, method: string, paths: string): Readonly<Record<string, Verdict>> =>
+  Object.fromEntries(
+    paths
+      .trim()
+      .split(/\s+/)
+      .map((path) => [`${method} ${path}`, verdict]),
+  )
+
+export const LEDGER: readonly Section[] = [
+  {
+    title: 'Sockets',
+    entries: [
+      ...websockets({
+        '/v1/websocket/': partly('alerts of idle devices and refusal of expired apps (499): issue 3'),
+        '/v1/websocket/provisioning/': issue(3),
+        'CDSI /v1/{mrenclave}/discovery': ENCLAVE,
+        'SVR2 and SVRB /v1/{mrenclave}': ENCLAVE,
+      }),
+      ...rest({ 'GET /v1/keepalive': done, 'GET /v1/keepalive/provisioning': issue(3) }),
+    ],
+  },
+  {
+    title: 'Verification sessions',
+    entries: rest({
+      'POST /v1/verification/session': partly('asks for no captcha and no push challenge: issue 6'),
+      'PATCH /v1/verification/session/{sessionId}': partly(
+        'challenges are accepted and not looked at: issue 6',
+      ),
+      'GET /v1/verification/session/{sessionId}': done,
+      'POST /v1/verification/session/{sessionId}/code': partly(
+        'codes go to the console; no SMS, no call: issue 6',
+      ),
+      'PUT /v1/verification/session/{sessionId}/code': done,
+    }),
+  },
+  {
+    title: 'Registration',
+    entries: rest({
+      'POST /v1/registration': partly(
+        'a recovery password is always refused (403), a registration lock is not enforced, no TOTP, the identity of a deleted account is not given back: issue 3; no accounts without a number: issue 6',
+      ),
+    }),
+  },
+  {
+    title: 'Registration lock, SVR credentials',
+    entries: rest({
+      'PUT /v1/accounts/registration_lock': issue(3),
+      'DELETE /v1/accounts/registration_lock': issue(3),
+      'GET /v2/svr/auth': issue(3),
+      'POST /v2/svr/auth/check': issue(3),
+    }),
+  },
+  {
+    title: 'Accounts',
+    entries: [
+      ...rest({
+        'PUT /v1/accounts/attributes': partly('the lock and the recovery password are not kept: issue 3'),
+        'GET /v1/accounts/whoami': partly('user names and entitlements are always empty: issue 3'),
+        'PUT /v2/accounts/phone_number_discoverability': issue(3),
+        'GET /v2/accounts/data_report': issue(3),
+        'HEAD /v1/accounts/account/{serviceId}': done,
+        'DELETE /v1/accounts/me': issue(3),
+        'PUT /v2/accounts/number': issue(3),
+      }),
+      ...rpcs(
+        'org.signal.chat.account.Accounts',
+        all(
+          issue(3),
+          `GetAccountIdentity GetEntitlements DeleteAccount SetRegistrationLock ClearRegistrationLock
+           ReserveUsernameHash ConfirmUsernameHash DeleteUsernameHash SetUsernameLink DeleteUsernameLink
+           ConfigureUnidentifiedAccess SetDiscoverableByPhoneNumber SetRegistrationRecoveryPassword
+           SetZkCredentialKey ChangeNumber GetAccountDataReport GetCapabilities GenerateTotpKey ConfirmTotpKey
+           ListTotpKeys SetTotpKeyMetadata RemoveTotpKey`,
+        ),
+      ),
+      ...rpcs(
+        'org.signal.chat.account.AccountsAnonymous',
+        all(issue(3), 'CheckAccountExistence LookupUsernameHash LookupUsernameLink GetCapabilities'),
+      ),
+    ],
+  },
+  {
+    title: 'User names',
+    entries: rest({
+      'PUT /v1/accounts/username_hash/reserve': issue(3),
+      'PUT /v1/accounts/username_hash/confirm': issue(3),
+      'DELETE /v1/accounts/username_hash': issue(3),
+      'GET /v1/accounts/username_hash/{usernameHash}': issue(3),
+      'PUT /v1/accounts/username_link': issue(3),
+      'DELETE /v1/accounts/username_link': issue(3),
+      'GET /v1/accounts/username_link/{handle}': issue(3),
+    }),
+  },
+  {
+    title: 'Devices and linking',
+    entries: [
+      ...rest({
+        'GET /v1/devices': partly('the encrypted time of creation is absent: issue 3'),
+        'DELETE /v1/devices/{deviceId}': issue(3),
+        'PUT /v1/accounts/name': issue(3),
+        'PUT /v1/devices/capabilities': done,
+        'GET /v1/devices/provisioning/code': issue(3),
+        'PUT /v1/devices/link': issue(3),
+        'GET /v1/devices/wait_for_linked_device/{tokenIdentifier}': issue(3),
+        'PUT /v1/provisioning/{address}': issue(3),
+        'PUT /v1/devices/transfer_archive': issue(3),
+        'GET /v1/devices/transfer_archive': issue(3),
+        'PUT /v1/devices/restore_account/{token}': issue(3),
+        'GET /v1/devices/restore_account/{token}': issue(3),
+      }),
+      ...rpcs(
+        'org.signal.chat.device.Devices',
+        all(issue(3), 'GetDevices RemoveDevice SetDeviceName SetPushToken ClearPushToken SetCapabilities'),
+      ),
+    ],
+  },
+  {
+    title: 'Push tokens',
+    entries: rest({
+      'PUT /v1/accounts/gcm': issue(3),
+      'DELETE /v1/accounts/gcm': issue(3),
+      'PUT /v1/accounts/apn': issue(3),
+      'DELETE /v1/accounts/apn': issue(3),
+    }),
+  },
+  {
+    title: 'Pre-keys',
+    entries: [
+      ...rest({
+        'GET /v2/keys': done,
+        'PUT /v2/keys': done,
+        'POST /v2/keys/check': done,
+        'GET /v2/keys/{serviceId}/{device}': partly(TOKENS),
+      }),
+      ...rpcs(
+        'org.signal.chat.keys.Keys',
+        all(
+          done,
+          `GetPreKeyCount GetPreKeys SetOneTimeEcPreKeys SetOneTimeKemSignedPreKeys SetEcSignedPreKey
+           SetKemLastResortPreKey`,
+        ),
+      ),
+      ...rpcs('org.signal.chat.keys.KeysAnonymous', {
+        GetPreKeys: partly(TOKENS),
+        CheckIdentityKeys: issue(3),
+      }),
+    ],
+  },
+  {
+    title: 'Messages',
+    entries: [
+      ...rest({
+        'PUT /v1/messages/{destination}': partly(`a challenge (428) never arises: issue 3; ${TOKENS}`),
+        'PUT /v1/messages/multi_recipient': issue(3),
+        'POST /v1/messages/report/{source}/{guid}': issue(3),
+      }),
+      ...rpcs('org.signal.chat.messages.Messages', {
+        SendMessage: partly('a challenge never arises: issue 3'),
+        SendSyncMessage: partly('a challenge never arises: issue 3'),
+        GetMessages: issue(3),
+      }),
+      ...rpcs('org.signal.chat.messages.MessagesAnonymous', {
+        SendSingleRecipientMessage: partly(TOKENS),
+        SendMultiRecipientMessage: issue(3),
+        SendStory: done,
+        SendMultiRecipientStory: issue(3),
+      }),
+    ],
+  },
+  {
+    title: 'Challenges',
+    entries: [
+      ...rest({ 'PUT /v1/challenge': issue(3), 'POST /v1/challenge/push': issue(3) }),
+      ...rpcs('org.signal.chat.challenge.Challenge', all(issue(3), 'HandleChallengeResponse')),
+    ],
+  },
+  {
+    title: 'Credentials and certificates',
+    entries: [
+      ...rest({
+        'GET /v1/certificate/delivery': issue(3),
+        'GET /v1/certificate/auth/group': issue(3),
+        'POST /v1/call-link/create-auth': issue(3),
+        'GET /v1/storage/auth': issue(3),
+        'GET /v2/directory/auth': issue(3),
+      }),
+      ...rpcs(
+        'org.signal.chat.credentials.Credentials',
+        all(
+          issue(3),
+          `GetExternalServiceCredentials GetDeliveryCertificate GetGroupCredentials
+           GetCreateCallLinkCredentials`,
+        ),
+      ),
+      ...rpcs('org.signal.chat.credentials.CredentialsAnonymous', all(issue(3), 'CheckSvrCredentials')),
+    ],
+  },
+  {
+    title: 'Profiles',
+    entries: [
+      ...rest({
+        'PUT /v1/profile': issue(3),
+        'GET /v1/profile/{serviceId}': issue(3),
+        'GET /v1/profile/{aci}/{version}': issue(3),
+        'GET /v1/profile/{aci}/{version}/{credentialRequest}': issue(3),
+        'POST /v1/profile/identity_check/batch': issue(3),
+      }),
+      ...rpcs(
+        'org.signal.chat.profile.Profile',
+        all(issue(3), 'SetProfile GetProfile GetAvatarCredentials SetV1Avatar'),
+      ),
+      ...rpcs(
+        'org.signal.chat.profile.ProfileAnonymous',
+        all(
+          issue(3),
+          'GetProfile GetExpiringProfileKeyCredential GetAvatarUploadForm ExtendAvatarTTL DeleteAvatar',
+        ),
+      ),
+    ],
+  },
+  {
+    title: 'Calls',
+    entries: [
+      ...rest({ 'GET /v2/calling/relays': issue(3), 'PUT /v1/call_quality_survey': issue(3) }),
+      ...rpcs('org.signal.chat.calling.Calling', all(issue(3), 'GetCallingRelays')),
+      ...rpcs('org.signal.chat.calling.quality.CallQuality', all(issue(3), 'SubmitCallQualitySurvey')),
+      ...otherHosts({
+        'GET /v2/conference/participants': SFU,
+        'PUT /v2/conference/participants': SFU,
+        'GET /v1/call-link': SFU,
+        'PUT /v1/call-link': SFU,
+        'DELETE /v1/call-link': SFU,
+      }),
+    ],
+  },
+  {
+    title: 'Attachments and stickers',
+    entries: [
+      ...rest({
+        'GET /v4/attachments/form/upload': issue(3),
+        'GET /v1/sticker/pack/form/{count}': issue(3),
+      }),
+      ...rpcs('org.signal.chat.attachments.Attachments', all(issue(3), 'GetUploadForm GetStickerUploadForm')),
+      ...otherHosts({
+        'CDN 0: forms, avatars and stickers': issue(5),
+        'CDN 2: resumable uploads, downloads': issue(5),
+        'CDN 3: TUS uploads, downloads, backups': issue(5),
+      }),
+    ],
+  },
+  {
+    title: 'Backups',
+    entries: [
+      ...rest({
+        'PUT /v1/archives/backupid': issue(3),
+        'GET /v1/archives/backupid/limits': issue(3),
+        'POST /v1/archives/redeem-receipt': MONEY,
+        'GET /v1/archives/auth': issue(3),
+        'PUT /v1/archives/keys': issue(3),
+        'GET /v1/archives/auth/read': issue(3),
+        'GET /v1/archives/auth/svrb': issue(3),
+        'GET /v1/archives': issue(3),
+        'POST /v1/archives': issue(3),
+        'DELETE /v1/archives': issue(3),
+        'GET /v1/archives/upload/form': issue(3),
+        'GET /v1/archives/media/upload/form': issue(3),
+        'PUT /v1/archives/media': issue(3),
+        'PUT /v1/archives/media/batch': issue(3),
+        'GET /v1/archives/media': issue(3),
+        'POST /v1/archives/media/delete': issue(3),
+        ...allOf(never('Apple’s device check'), 'GET', '/v1/devicecheck/attest /v1/devicecheck/assert'),
+        'PUT /v1/devicecheck/attest': never('Apple’s device check'),
+        'POST /v1/devicecheck/assert': never('Apple’s device check'),
+      }),
+      ...rpcs('org.signal.chat.backup.Backups', {
+        SetBackupId: issue(3),
+        RedeemReceipt: MONEY,
+        GetBackupAuthCredentials: issue(3),
+      }),
+      ...rpcs(
+        'org.signal.chat.backup.BackupsAnonymous',
+        all(
+          issue(3),
+          `GetCdnCredentials GetSvrBCredentials GetMessageBackupInfo GetMediaBackupInfo SetPublicKey Refresh
+           GetUploadForm CopyMedia ListMedia DeleteMedia DeleteAll`,
+        ),
+      ),
+    ],
+  },
+  {
+    title: 'Remote configuration',
+    entries: [
+      ...rest({ 'GET /v2/config': partly('the same values for everybody: no percentages, no platforms') }),
+      ...rpcs(
+        'org.signal.chat.remoteconfiguration.RemoteConfiguration',
+        all(issue(3), 'GetConfiguration GetBadges'),
+      ),
+    ],
+  },
+  {
+    title: 'Key transparency',
+    entries: [
+      ...rest({
+        'POST /v1/key-transparency/search': issue(3),
+        'POST /v1/key-transparency/monitor': issue(3),
+        'GET /v1/key-transparency/distinguished': issue(3),
+      }),
+      ...rpcs('kt_query.KeyTransparencyQueryService', all(issue(3), 'DistinguishedV2 SearchV2 MonitorV2')),
+    ],
+  },
+  {
+    title: 'Money',
+    entries: [
+      ...rest({
+        ...allOf(MONEY, 'GET', '/v1/payments/auth /v1/payments/conversions'),
+        ...allOf(MONEY, 'POST', '/v1/donation/redeem-receipt /v1/donation/permit'),
+        'PUT /v1/subscription/{subscriberId}': MONEY,
+        'DELETE /v1/subscription/{subscriberId}': MONEY,
+        'PUT /v1/subscription/{subscriberId}/level/{level}/{currency}/{idempotencyKey}': MONEY,
+        ...allOf(
+          MONEY,
+          'GET',
+          '/v1/subscription/{subscriberId} /v1/subscription/configuration /v1/subscription/bank_mandate/{type}',
+        ),
+        ...allOf(
+          MONEY,
+          'POST',
+          `/v1/subscription/{subscriberId}/create_payment_method
+           /v1/subscription/{subscriberId}/create_payment_method/paypal
+           /v1/subscription/{subscriberId}/default_payment_method/{processor}/{token}
+           /v1/subscription/{subscriberId}/default_payment_method_for_ideal/{setupIntent}
+           /v1/subscription/{subscriberId}/receipt_credentials
+           /v1/subscription/{subscriberId}/appstore/{transaction}
+           /v1/subscription/{subscriberId}/playbilling/{token}
+           /v1/subscription/boost/create
+           /v1/subscription/boost/paypal/create
+           /v1/subscription/boost/paypal/confirm
+           /v1/subscription/boost/receipt_credentials
+           /v1/login-purchase/receipt_credentials`,
+        ),
+      }),
+      ...rpcs('org.signal.chat.payments.Payments', all(MONEY, 'GetCurrencyConversions')),
+      ...rpcs('org.signal.chat.donations.Donations', all(MONEY, 'RedeemReceipt CreateDonationPermit')),
+      ...rpcs('org.signal.chat.purchase.ProductConfiguration', all(MONEY, 'GetConfiguration')),
+      ...rpcs(
+        'org.signal.chat.purchase.OneTimeDonations',
+        all(MONEY, 'CreateBoost CreatePayPalBoost ConfirmPayPalBoost CreateBoostReceiptCredentials'),
+      ),
+      ...rpcs('org.signal.chat.purchase.LoginPurchase', all(MONEY, 'CreateLoginReceiptCredential')),
+      ...rpcs(
+        'org.signal.chat.purchase.Subscriptions',
+        all(
+          MONEY,
+          `UpdateSubscriber DeleteSubscriber CreatePaymentMethod CreatePayPalPaymentMethod
+           SetDefaultPaymentMethod SetSubscriptionLevel SetIapSubscription GetReceiptCredentials
+           GetSubscriptionInformation GetBankMandate`,
+        ),
+      ),
+    ],
+  },
+  {
+    title: 'Storage service',
+    entries: otherHosts({
+      'GET /v1/storage/manifest': issue(4),
+      'GET /v1/storage/manifest/version/{version}': issue(4),
+      'PUT /v1/storage': issue(4),
+      'PUT /v1/storage/read': issue(4),
+      'DELETE /v1/storage': issue(4),
+      'GET /v2/groups': issue(4),
+      'PUT /v2/groups': issue(4),
+      'PATCH /v2/groups': issue(4),
+      'GET /v2/groups/joined_at_version': issue(4),
+      'GET /v2/groups/logs/{fromVersion}': issue(4),
+      'GET /v2/groups/join/{inviteLinkPassword}': issue(4),
+      'GET /v2/groups/avatar/form': issue(4),
+      'GET /v2/groups/token': issue(4),
+    }),
+  },
+  {
+    title: 'What clients still ask for, and Signal no longer has',
+    entries: otherHosts({
+      'GET /v1/config': REMOVED,
+      'GET /v3/backup/auth': REMOVED,
+      'PUT /v2/accounts/phone_number_identity_key_distribution': REMOVED,
+      'PUT /v1/devices/unauthenticated_delivery': REMOVED,
+      '/v1/groups/*': REMOVED,
+      'updates.signal.org': never('programs are updated from where they came'),
+    }),
+  },
+]
+
+export const ENTRIES: readonly Entry[] = LEDGER.flatMap(({ entries }) => entries)
