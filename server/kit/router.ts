@@ -41,6 +41,7 @@ export type RouterOptions = {
 
 const EMPTY = new Uint8Array(0)
 const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD'] as const
+const isMethod = (method: string): method is Method => (METHODS as readonly string[]).includes(method)
 
 type Entry = {
   readonly bound: Bound
@@ -95,13 +96,15 @@ export class Router {
 
   /** Never rejects: whatever goes wrong becomes a response. */
   async handle(request: Request): Promise<Response> {
-    const found = this.table.find(request.method as 'GET', request.target)
-    if (!found?.store) return this.respond(this.missing(request))
-    const entry = found.store as Entry
+    let name = 'router'
     try {
+      const found = isMethod(request.method) ? this.table.find(request.method, request.target) : null
+      if (!found?.store) return this.respond(this.missing(request))
+      const entry = found.store as Entry
+      name = entry.bound.name
       return await this.call(entry, request, found.params, found.searchParams)
     } catch (error) {
-      return this.failed(error, entry.bound.name)
+      return this.failed(error, name)
     }
   }
 

@@ -32,12 +32,16 @@ export class SqliteLane {
   #nextId = 0
   #gathering: Batch | undefined
   #flying: Batch | undefined
-  #isSendDue = false
+  readonly #spacingMs: number
+  #sentAtMs = Number.NEGATIVE_INFINITY
+  #due: (() => void) | undefined
   #refusal: Error | undefined
   #onIdle: (() => void) | undefined
 
-  constructor(thread: SqliteThread) {
+  /** `spacingMs`: the least time between two batches, unless one is full. The first after a pause goes at once. */
+  constructor(thread: SqliteThread, spacingMs: number) {
     this.#thread = thread
+    this.#spacingMs = spacingMs
     thread.onAnswer((answer) => this.#settle(answer))
   }
 
@@ -133,12 +137,23 @@ export class SqliteLane {
 
   /** Lists of one turn of the event loop share a batch, even when the worker is idle. */
   #sendSoon(): void {
-    if (this.#flying || this.#isSendDue) return
-    this.#isSendDue = true
-    setImmediate(() => {
-      this.#isSendDue = false
+    if (this.#flying) return
+    const waitMs = this.#queue.length > 0 ? 0 : this.#sentAtMs + this.#spacingMs - performance.now()
+    if (this.#due) {
+      if (waitMs > 0 || this.#queue.length === 0) return
+      this.#due()
+    }
+    const send = () => {
+      this.#due = undefined
       this.#send()
-    })
+    }
+    if (waitMs > 0) {
+      const timer = setTimeout(send, Math.ceil(waitMs))
+      this.#due = () => clearTimeout(timer)
+    } else {
+      const immediate = setImmediate(send)
+      this.#due = () => clearImmediate(immediate)
+    }
   }
 
   #send(): void {
@@ -146,15 +161,15 @@ export class SqliteLane {
     if (this.#queue.length === 0) this.#seal()
     this.#flying = this.#queue.shift()
     if (!this.#flying) return
-    const packed = this.#flying.packer.finish()
-    this.#thread.send(packed)
+    this.#sentAtMs = performance.now()
+    this.#thread.send(this.#flying.packer.finish())
   }
 
   #settle(packed: ArrayBuffer): void {
     const batch = this.#flying
     if (!batch) return
     this.#flying = undefined
-    this.#send()
+    if (this.load > batch.waiting.length) this.#sendSoon()
     if (batch.isReset) this.#columns.clear()
     const answer = new Unpacker(packed)
     if (answer.byte() === layout.BATCH_LOST) {

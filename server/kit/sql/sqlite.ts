@@ -14,6 +14,8 @@ export type SqliteConfig = {
 }
 
 const KEY_BYTES = 32
+/** A commit is one fsync for however many lists: under load there is no need of more of them than this allows. */
+const COMMIT_SPACING_MS = 2
 
 /**
  * Opens (and makes, if missing) the database. Rejects with a StorageError that says in a sentence what is wrong.
@@ -45,8 +47,8 @@ class Sqlite implements Sql {
 
   constructor(writer: SqliteThread, readers: readonly SqliteThread[], onFatal: (error: Error) => void) {
     this.#threads = [...readers, writer]
-    this.#writer = new SqliteLane(writer)
-    this.#readers = readers.map((reader) => new SqliteLane(reader))
+    this.#writer = new SqliteLane(writer, COMMIT_SPACING_MS)
+    this.#readers = readers.map((reader) => new SqliteLane(reader, 0))
     this.#onFatal = onFatal
     for (const thread of this.#threads) thread.onDeath((cause) => this.#die(cause))
   }
