@@ -1,7 +1,14 @@
 // The one router behind every door: finds the route, establishes the caller, decodes, calls, encodes.
 import FindMyWay from 'find-my-way'
 import type { z } from 'zod'
-import { type Access, type Bound, type Credentials, Malformed, type Route } from '../../wire/route.ts'
+import {
+  type Access,
+  type Bound,
+  type Credentials,
+  Malformed,
+  type Method,
+  type Route,
+} from '../../wire/route.ts'
 import { type DeviceAddress, decodeBase64 } from '../../wire/types.ts'
 import type { Clock } from './clock.ts'
 import { REFUSAL_STATUS, Refusal } from './refusal.ts'
