@@ -4,9 +4,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Chat, openChat } from '../../server/chat/chat.ts'
+import { chatEvents } from '../../server/chat/events.ts'
 import { MemoryBus } from '../../server/kit/bus.ts'
 import { systemClock } from '../../server/kit/clock.ts'
 import { configSchema } from '../../server/kit/config-schema.ts'
+import { Counters } from '../../server/kit/counters.ts'
+import { silentLog } from '../../server/kit/log.ts'
 import { systemRandom } from '../../server/kit/random.ts'
 import { openSecrets } from '../../server/kit/secrets.ts'
 import { openSql } from '../../server/kit/sql/open.ts'
@@ -38,6 +41,7 @@ async function chatOf(t: TestContext): Promise<Chat> {
     secrets: await openSecrets(secrets),
     config: { ...configSchema.parse({ data }), secrets },
     senders: [],
+    events: chatEvents(new Counters(), silentLog),
     onBug: fail,
   })
   t.after(async () => {
