@@ -71,7 +71,10 @@ export class Enrolment implements SideJob {
   }
 
   async #register(desk: Desk, one: Numbered): Promise<void> {
-    const done = await enrol(desk, one.number, (candidate) => one.candidates.push(candidate))
+    const done = await enrol(desk, one.number, (candidate) => {
+      one.candidates.push(candidate)
+      desk.ripe()
+    })
     this.registered++
     if (done.aci !== (one.aci ?? done.aci)) this.#complain(`${one.number} changed its ACI`)
     if (done.pni !== (one.pni ?? done.pni)) this.#complain(`${one.number} changed its PNI`)

@@ -45,7 +45,7 @@ export class KeyTrade implements SideJob {
     }
   }
 
-  async #publish({ call }: Desk, owner: Owner): Promise<void> {
+  async #publish({ call, ripe }: Desk, owner: Owner): Promise<void> {
     const generation = ++this.#generation
     const ids = Array.from({ length: PER_GENERATION }, (_, index) => generation * IDS_PER_GENERATION + index)
     const preKeys = ids.map((id) => {
@@ -56,6 +56,7 @@ export class KeyTrade implements SideJob {
     for (const [index, id] of ids.entries())
       this.#published.set(id, { ec: preKeys[index]!.publicKey, kem: pqPreKeys[index]!.publicKey })
     const headers = { authorization: basic(`${owner.aci}.1`, owner.password) }
+    ripe()
     const { status } = await call('PUT', '/v2/keys', { json: { preKeys, pqPreKeys }, headers })
     if (status !== 200) this.#complain(`an upload of pre-keys was answered with ${status}`)
     this.#reached = Math.max(this.#reached, generation)

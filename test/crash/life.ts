@@ -19,10 +19,12 @@ export type World = {
   readonly jobs: readonly SideJob[]
 }
 
-/** When the kill comes: while the server starts, while people connect and drain, or under load. */
+/** When the kill comes: while the server starts, while people connect and drain, under load, or in a large write. */
 export type Plan = {
-  readonly point: 'starting' | 'draining' | 'talking'
+  readonly point: 'starting' | 'draining' | 'talking' | 'writing'
   readonly afterMs: number
+  /** In a large write: how many go before it, and how long it has been under way. */
+  readonly write: { readonly before: number; readonly afterMs: number }
   /** Under load: kill at this answer, if it comes before the time is up. */
   readonly afterAnswers: number
   readonly present: ReadonlySet<number>
@@ -33,6 +35,8 @@ export type Plan = {
 const START_MS = 450
 const DRAIN_MS = 80
 const TALK_MS = 250
+const WRITE_MS = 8
+const WRITES_BEFORE = 4
 const LONG_MS = { least: 1_150, more: 250 }
 const MOST_ANSWERS = 1_000
 
@@ -44,7 +48,8 @@ export function planOf(dice: Dice, people: readonly Person[]): Plan {
     if (luck < 0.75) return 'slow'
     return luck < 0.9 ? 'careless' : 'silent'
   })
-  const always = { present, moods, mostPerLane: 400, afterAnswers: Number.POSITIVE_INFINITY }
+  const write = { before: dice.below(WRITES_BEFORE), afterMs: dice.throw() * WRITE_MS }
+  const always = { present, moods, write, mostPerLane: 400, afterAnswers: Number.POSITIVE_INFINITY }
   const luck = dice.throw()
   if (luck < 0.12) return { ...always, point: 'starting', afterMs: 5 + dice.below(START_MS) }
   if (luck < 0.24) return { ...always, point: 'draining', afterMs: dice.below(DRAIN_MS) }
@@ -56,6 +61,7 @@ export function planOf(dice: Dice, people: readonly Person[]): Plan {
       afterMs: LONG_MS.least + dice.below(LONG_MS.more),
       mostPerLane: 40 + dice.below(100),
     }
+  if (luck < 0.45) return { ...always, point: 'writing', afterMs: 2 * TALK_MS }
   const afterAnswers = dice.chance(0.5) ? 1 + dice.below(MOST_ANSWERS) : Number.POSITIVE_INFINITY
   return { ...always, point: 'talking', afterMs: dice.below(TALK_MS), afterAnswers }
 }
@@ -82,6 +88,7 @@ export class Life {
   /** Rejects when the server is gone: a handshake that was cut off may never end by itself. */
   readonly #gone = Promise.withResolvers<never>()
   #answers = 0
+  #writes = 0
   #isOver = false
 
   constructor(world: World, plan: Plan) {
@@ -125,10 +132,17 @@ export class Life {
     return listeners.reduce((sum, { heard }) => sum + heard, 0)
   }
 
+  #ripe(): void {
+    const { point, write } = this.#plan
+    if (point === 'writing' && this.#writes++ === write.before)
+      setTimeout(this.#enough.resolve, write.afterMs)
+  }
+
   async #work(job: SideJob, https: Https): Promise<void> {
     const { server, ledger } = this.#world
     const call: Https['call'] = (...request) => Promise.race([https.call(...request), this.#gone.promise])
-    await job.run({ server, call, isOver: () => this.#isOver }).catch((error: Error) => {
+    const desk = { server, call, isOver: () => this.#isOver, ripe: () => this.#ripe() }
+    await job.run(desk).catch((error: Error) => {
       if (!this.#isOver) ledger.complain(`a living server failed a request: ${error.message}`)
     })
   }
@@ -159,7 +173,7 @@ export class Life {
       const listener = new Listener(person, ledger, people, moods[person.index]!)
       const own = await this.#keep(listener.open(target))
       const nameless = { h1: await anonymous.h1, h2: await anonymous.h2 }
-      if (point === 'talking' && !this.#isOver) this.#begin(person, own, nameless)
+      if (point !== 'draining' && !this.#isOver) this.#begin(person, own, nameless)
     }
     const coming = people.filter(({ index }) => present.has(index)).map(come)
     const results = await Promise.allSettled([...coming, anonymous.h1, anonymous.h2])

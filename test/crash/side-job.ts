@@ -7,6 +7,8 @@ export type Desk = {
   /** Rejects when the server is gone. */
   readonly call: Https['call']
   readonly isOver: () => boolean
+  /** Called right before a request that changes much: a good moment to die. */
+  readonly ripe: () => void
 }
 
 /** Work beside the messages, cut off by the kill. What it finds wrong goes to `complain`. */
