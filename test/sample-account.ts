@@ -9,7 +9,7 @@ export const newNumber = (): E164 => `+4915${randomInt(10 ** 9, 10 ** 10)}` as E
 
 export const sampleDevice = (fields: Partial<Device> = {}): Device => ({
   id: 1,
-  createdAtMs: 1_800_000_000_000,
+  createdAtMs: 1_700_000_000_000,
   authSalt: randomBytes(16).toString('hex'),
   authHash: `2.${randomBytes(32).toString('hex')}`,
   registrationId: 1001,
@@ -33,7 +33,7 @@ export const sampleAccount = (fields: Partial<Account> = {}): Account => ({
   unidentifiedAccessKey: randomBytes(16),
   unrestrictedUnidentifiedAccess: false,
   discoverableByPhoneNumber: true,
-  createdAtMs: 1_800_000_000_000,
+  createdAtMs: 1_700_000_000_000,
   version: 1,
   devices: [sampleDevice()],
   ...fields,

@@ -1,0 +1,90 @@
+// The chat server's rules over a real store, on a clock wound by hand, without its doors.
+import type { TestContext } from 'node:test'
+import { ServerSecretParams } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { Accounts } from '../server/chat/accounts/accounts.ts'
+import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
+import { chatEvents } from '../server/chat/events.ts'
+import { Keys } from '../server/chat/keys/keys.ts'
+import { Messages } from '../server/chat/messages/messages.ts'
+import { Queues } from '../server/chat/messages/queues.ts'
+import { Receipts } from '../server/chat/messages/receipts.ts'
+import { MessageStore } from '../server/chat/messages/store.ts'
+import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
+import type { CodeSender } from '../server/chat/verification/senders.ts'
+import { Verification } from '../server/chat/verification/verification.ts'
+import { MemoryBus } from '../server/kit/bus.ts'
+import { ManualClock } from '../server/kit/clock.ts'
+import { Counters } from '../server/kit/counters.ts'
+import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
+import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
+import { silentLog } from '../server/kit/log.ts'
+import { SeededRandom } from '../server/kit/random.ts'
+import { openChatStorage } from './chat-storage.ts'
+import { freshEngine } from './engines.ts'
+import { WatchedSql } from './watched-sql.ts'
+
+export type RulesOptions = {
+  readonly limits?: LimitOverrides
+  readonly senders?: readonly CodeSender[]
+  readonly registration?: Partial<Pick<RegistrationOptions, 'requiredCapabilities' | 'closed'>>
+}
+export type Rules = Awaited<ReturnType<typeof openRules>>
+
+/** Notes what was taken from, as `name: key`. */
+class NotedLimitStore extends MemoryLimitStore {
+  readonly taken: string[] = []
+
+  override take(rule: LimitRule, key: string, permits: number): number {
+    this.taken.push(`${rule.name}: ${key}`)
+    return super.take(rule, key, permits)
+  }
+}
+
+let params: ServerSecretParams | undefined
+export const serverSecretParams = (): ServerSecretParams => {
+  params ??= ServerSecretParams.generate()
+  return params
+}
+
+/** A server of its own for one test, whose bugs fail it. */
+export async function openRules(t: TestContext, options: RulesOptions = {}) {
+  const bugs: unknown[] = []
+  const open = await freshEngine('sqlite', t)
+  const sql = new WatchedSql(await openChatStorage(open!))
+  const clock = new ManualClock()
+  const random = new SeededRandom(t.name)
+  const bus = new MemoryBus()
+  const counters = new Counters()
+  const events = chatEvents(counters, silentLog)
+  const onBug = (error: unknown) => void bugs.push(error)
+  const limitStore = new NotedLimitStore(clock)
+  const limits = new Limits({ clock, overrides: options.limits, store: limitStore })
+  const accounts = new Accounts({ sql, bus, clock, random, limits })
+  const access = new UnidentifiedAccess(serverSecretParams, clock)
+  const keys = new Keys({ sql, accounts, access, limits })
+  const store = new MessageStore(sql)
+  const queues = await Queues.open({ store, bus, clock, onBug })
+  const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
+  const receipts = new Receipts({ accounts, queues, clock, random, onBug })
+  const verification = new Verification({
+    sql,
+    clock,
+    random,
+    limits,
+    senders: options.senders ?? [],
+    events,
+  })
+  const registration = new Registration({
+    ...{ accounts, keys, queues, verification, limits, clock, random, events },
+    requiredCapabilities: [],
+    closed: false,
+    ...options.registration,
+  })
+  t.after(() => {
+    if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
+  })
+  return {
+    ...{ sql, clock, random, bus, counters, events, limits, accounts, access, keys, store, queues },
+    ...{ messages, receipts, verification, registration, bugs, onBug, limited: limitStore.taken },
+  }
+}
