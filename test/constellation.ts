@@ -7,7 +7,7 @@ import type { Config } from '../server/kit/config.ts'
 import { configSchema } from '../server/kit/config-schema.ts'
 import { type Fields, type Log, silentLog } from '../server/kit/log.ts'
 import type { Random } from '../server/kit/random.ts'
-import { openSecrets } from '../server/kit/secrets.ts'
+import { openSecrets, type Secrets } from '../server/kit/secrets.ts'
 import { openSql } from '../server/kit/sql/open.ts'
 import type { Sql } from '../server/kit/sql/sql.ts'
 import { type Platform, type Ready, type UpOptions, up } from '../server/up.ts'
@@ -71,10 +71,15 @@ export class Constellation implements SignalServer, AsyncDisposable {
     return this.#outbox.codeFor(number)
   }
 
+  /** What only the server knows: for tests that issue in its place. */
+  secrets(): Promise<Secrets> {
+    return openSecrets(this.#config.secrets)
+  }
+
   /** Stops in good order and starts again on the same data. In between, `edit` has the storage for itself. */
   async restart(edit: (sql: Sql) => Promise<void> = async () => {}): Promise<void> {
     await this.#platform?.close()
-    const { databaseKey } = await openSecrets(this.#config.secrets)
+    const { databaseKey } = await this.secrets()
     const file = join(this.#config.data, 'storage', 'heliograph.db')
     const sql = await openSql({ engine: 'sqlite', file, key: databaseKey }, this.#options.onFatal)
     await edit(sql).finally(() => sql.close())

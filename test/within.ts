@@ -12,3 +12,14 @@ export async function within<T>(promise: Promise<T>, what: string, limitMs = LIM
     clearTimeout(timer)
   }
 }
+
+/** Looks again and again until it is so; for what the server tells nobody of. */
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  let late = false
+  const look = async () => {
+    while (!late && !(await isSo()));
+  }
+  await within(look(), what).finally(() => {
+    late = true
+  })
+}

@@ -1,5 +1,5 @@
 import type { SignalServer } from '../constellation.ts'
-import { within } from '../within.ts'
+import { until } from '../within.ts'
 import { authorizationOf } from './https.ts'
 import type { HttpVersion } from './net.ts'
 import { RawSocket } from './raw-socket.ts'
@@ -20,15 +20,8 @@ export async function untilNothingWaits(
   device: Registered,
   httpVersion: HttpVersion,
 ): Promise<void> {
-  const nothingWaits = async () => {
+  await until('an empty queue', async () => {
     await using socket = await openQueue(server, device, httpVersion)
     return (await socket.requests.next()).path === QUEUE_EMPTY
-  }
-  let late = false
-  const wait = async () => {
-    while (!late && !(await nothingWaits()));
-  }
-  await within(wait(), 'an empty queue').finally(() => {
-    late = true
   })
 }
