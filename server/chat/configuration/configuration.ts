@@ -12,8 +12,7 @@ export class Configuration {
 
   /** Whether a client that holds this ETag is up to date (RFC 9110 §13.1.2). */
   matches(ifNoneMatch: string | undefined): boolean {
-    return (ifNoneMatch ?? '')
-      .split(',')
-      .some((tag) => tag.trim().replace(/^W\//, '').replaceAll('"', '') === this.etag)
+    const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim())
+    return tags.some((tag) => tag === '*' || tag.replace(/^W\//, '').replaceAll('"', '') === this.etag)
   }
 }
