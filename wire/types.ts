@@ -138,6 +138,13 @@ export const barePni = z.codec(z.string(), z.custom<Pni>(), {
   encode: (pni) => uuidOf(pni),
 })
 
+/** Text of a client's choice. NUL is refused: PostgreSQL keeps none. */
+export const text = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((value) => !value.includes('\0'), 'must not contain NUL')
+
 export const deviceId = z.int().min(1).max(MAX_DEVICE_ID)
 export const registrationId = z.int().min(1).max(MAX_REGISTRATION_ID)
 export const keyId = z.int().min(0).max(MAX_KEY_ID)

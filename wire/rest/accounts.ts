@@ -1,7 +1,6 @@
 // An account's own view of itself (docs/protocol/accounts.md).
-import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
-import { serviceId } from '../types.ts'
+import { serviceId, text } from '../types.ts'
 import { AccountAttributes, AccountIdentity } from './registration.ts'
 
 export const accountsRoutes = {
@@ -17,7 +16,7 @@ export const accountsRoutes = {
     path: '/v1/accounts/attributes',
     auth: 'device',
     summary: "Replaces the device's flags and the account's access settings",
-    headers: { 'x-signal-agent': z.string().max(16).optional() },
+    headers: { 'x-signal-agent': text(16).optional() },
     // The registration ids are fixed at registration: clients send them again, and they are not looked at.
     body: json(AccountAttributes.partial({ registrationId: true })),
     replies: { 204: nothing },

@@ -1,7 +1,7 @@
 // Registration: a proven number becomes an account with its primary device (docs/protocol/registration.md).
 import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
-import { aci, barePni, base64, capabilities, registrationId } from '../types.ts'
+import { aci, barePni, base64, capabilities, registrationId, text } from '../types.ts'
 import { EcSignedPreKey, ecPublicKey, KemSignedPreKey } from './keys.ts'
 
 /** The access key as base64, or as a JSON array of bytes, which is how libsignal sends it at registration. */
@@ -38,7 +38,7 @@ export const AccountAttributes = z.object({
 export type AccountAttributes = z.output<typeof AccountAttributes>
 
 export const Registration = z.object({
-  sessionId: z.string().max(256).nullish(),
+  sessionId: text(256).nullish(),
   recoveryPassword: base64('unpadded', { max: 32 }).nullish(),
   accountAttributes: AccountAttributes,
   skipDeviceTransfer: z.boolean().nullish(),
@@ -48,8 +48,8 @@ export const Registration = z.object({
   pniSignedPreKey: EcSignedPreKey.nullish(),
   aciPqLastResortPreKey: KemSignedPreKey,
   pniPqLastResortPreKey: KemSignedPreKey.nullish(),
-  apnToken: z.object({ apnRegistrationId: z.string().min(1).max(4096) }).nullish(),
-  gcmToken: z.object({ gcmRegistrationId: z.string().min(1).max(4096) }).nullish(),
+  apnToken: z.object({ apnRegistrationId: text(4096).min(1) }).nullish(),
+  gcmToken: z.object({ gcmRegistrationId: text(4096).min(1) }).nullish(),
 })
 export type Registration = z.output<typeof Registration>
 
@@ -71,7 +71,7 @@ export const registrationRoutes = {
     auth: 'basic',
     summary: 'Makes or takes over the account of a proven number',
     limiters: ['registration', 'pin'],
-    headers: { 'x-signal-agent': z.string().max(16).optional() },
+    headers: { 'x-signal-agent': text(16).optional() },
     body: json(Registration),
     replies: {
       200: json(AccountIdentity.extend({ reregistration: z.boolean() })),

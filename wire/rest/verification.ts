@@ -1,6 +1,7 @@
 // Proving a phone number: verification sessions (docs/protocol/verification.md).
 import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
+import { text } from '../types.ts'
 
 const pushTokenType = z.enum(['apn', 'fcm'])
 
@@ -16,17 +17,17 @@ export const VerificationSession = z.object({
 })
 
 const CreateSession = z.object({
-  number: z.string().min(1).max(64),
-  pushToken: z.string().max(4096).nullish(),
+  number: text(64).min(1),
+  pushToken: text(4096).nullish(),
   pushTokenType: pushTokenType.nullish(),
-  pushChallenge: z.string().max(256).nullish(),
-  captcha: z.string().max(8192).nullish(),
-  mcc: z.string().max(8).nullish(),
-  mnc: z.string().max(8).nullish(),
+  pushChallenge: text(256).nullish(),
+  captcha: text(8192).nullish(),
+  mcc: text(8).nullish(),
+  mnc: text(8).nullish(),
 })
 
 const session = json(VerificationSession)
-const params = { sessionId: z.string().min(1).max(256) }
+const params = { sessionId: text(256).min(1) }
 
 export const verificationRoutes = {
   create: route({
@@ -65,7 +66,7 @@ export const verificationRoutes = {
     auth: 'none',
     summary: 'Sends a code by SMS or voice',
     params,
-    body: json(z.object({ transport: z.enum(['sms', 'voice']), client: z.string().max(64).nullish() })),
+    body: json(z.object({ transport: z.enum(['sms', 'voice']), client: text(64).nullish() })),
     replies: {
       200: session,
       404: nothing,
@@ -86,7 +87,7 @@ export const verificationRoutes = {
     auth: 'none',
     summary: 'Checks a code; a wrong one is 200 with `verified: false`',
     params,
-    body: json(z.object({ code: z.string().min(1).max(32) })),
+    body: json(z.object({ code: text(32).min(1) })),
     replies: { 200: session, 404: nothing, 409: session, 429: session },
   }),
 }
