@@ -1,0 +1,92 @@
+// What a route takes gladly, so that a fuzzer can spoil one thing at a time and reach what lies behind.
+import { randomBytes } from 'node:crypto'
+import type { NamedRoute } from '../../wire/routes.ts'
+import { basic } from '../client/https.ts'
+import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
+import { messageFor } from '../client/raw-message.ts'
+import type { Registered } from '../client/register.ts'
+import { registrationBody } from '../client/registration-body.ts'
+
+export type Example = {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+export type Cast = {
+  /** Who asks. */
+  readonly own: Registered
+  /** Who is asked about. */
+  readonly other: Registered
+  /** A verification session that is open. */
+  readonly sessionId: string
+}
+
+const attributes = {
+  fetchesMessages: true,
+  capabilities: { spqr: true },
+  unrestrictedUnidentifiedAccess: true,
+}
+
+const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
+  'accounts.setAttributes': () => ({ ...attributes, name: randomBytes(40).toString('base64') }),
+  'devices.setCapabilities': () => ({ storage: true, spqr: false }),
+  'keys.store': ({ own }) => {
+    const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
+    const oneTime = makeOneTimeKeys(pair, 2)
+    return {
+      preKeys: oneTime.ec.map(ecJson),
+      signedPreKey: signedJson(signedPreKey),
+      pqPreKeys: oneTime.kyber.map(signedJson),
+      pqLastResortPreKey: signedJson(lastResortPreKey),
+    }
+  },
+  'keys.check': () => ({ identityType: 'ACI', digest: randomBytes(32).toString('base64') }),
+  'messages.send': ({ other }) => ({ ...messageFor(other), online: false, urgent: true }),
+  'registration.register': ({ sessionId }) => registrationBody(sessionId),
+  'verification.create': () => ({ number: '+12025550199', mcc: '310', mnc: '26' }),
+  'verification.update': () => ({ captcha: 'x', pushToken: 'y', pushTokenType: 'fcm' }),
+  'verification.requestCode': () => ({ transport: 'sms', client: 'android-ng' }),
+  'verification.submitCode': () => ({ code: '000000' }),
+}
+
+const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
+  serviceId: ({ other }) => other.aci.getServiceIdString(),
+  destination: ({ other }) => other.aci.getServiceIdString(),
+  device: () => '1',
+  sessionId: (cast) => cast.sessionId,
+}
+
+const QUERY: Readonly<Record<string, string>> = { identity: 'aci', story: 'false' }
+const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
+
+function need<T>(found: T | undefined, what: string): T {
+  if (found === undefined) throw new Error(`test/fuzz/examples.ts has no example of ${what}`)
+  return found
+}
+
+const of = <T>(names: Readonly<Record<string, unknown>>, value: (name: string) => T): Record<string, T> =>
+  Object.fromEntries(Object.keys(names).map((name) => [name, value(name)]))
+
+/** Throws if a new route has something that no example was written for. */
+export function exampleOf({ capability, name, route }: NamedRoute, cast: Cast): Example {
+  const body =
+    route.body.contentType === undefined
+      ? undefined
+      : need(BODIES[`${capability}.${name}`], `the body of ${name}`)
+  return {
+    params: of(route.params, (key) => need(PARAMS[key], `the parameter ${key}`)(cast)),
+    query: of(route.query, (key) => need(QUERY[key], `the query ${key}`)),
+    headers: of(route.headers, (key) => need(HEADERS[key], `the header ${key}`)),
+    body: body?.(cast),
+  }
+}
+
+/** Credentials that the route wants, as headers. */
+export function credentialsFor({ route }: NamedRoute, { own }: Cast): Record<string, string> {
+  const device = basic(`${own.aci.getServiceIdString()}.${own.deviceId}`, own.password)
+  if (route.auth === 'device' || route.auth === 'device-or-unidentified') return { authorization: device }
+  if (route.auth === 'basic') return { authorization: basic('+12025550198', 'password') }
+  return {}
+}

@@ -1,0 +1,98 @@
+// A server with wide limits, and many requests to one of its routes.
+import assert from 'node:assert/strict'
+import { LIMITER_NAMES } from '../../server/kit/limiters.ts'
+import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
+import { newNumber, register } from '../client/register.ts'
+import { Constellation } from '../constellation.ts'
+import { type Door, Doors } from './doors.ts'
+import { type Cast, credentialsFor, exampleOf } from './examples.ts'
+import { complaint, type Probe, send } from './probe.ts'
+
+/** So wide that a limiter hides nothing that lies behind it. */
+const limits = Object.fromEntries(LIMITER_NAMES.map((name) => [name, { bucket: 1_000_000_000 }]))
+
+/** The names that every object has by its prototype; a server that merged hostile JSON has more. */
+const prototypeNames = () =>
+  Reflect.ownKeys(Object.prototype).length + Reflect.ownKeys(Array.prototype).length
+const PROTOTYPE_NAMES = prototypeNames()
+
+const whoami = allRoutes().find(({ name }) => name === 'whoami')!
+
+export type Case = Omit<Probe, 'headers' | 'named'>
+
+export class Fuzzer {
+  readonly server: Constellation
+  readonly doors: Doors
+  readonly #cast: Cast
+  /** Requests sent. */
+  sent = 0
+
+  private constructor(server: Constellation, doors: Doors, cast: Cast) {
+    this.server = server
+    this.doors = doors
+    this.#cast = cast
+  }
+
+  static async open(config: Readonly<Record<string, unknown>> = {}): Promise<Fuzzer> {
+    const server = await Constellation.open({ config: { limits, ...config } })
+    const [own, other] = await Promise.all([register(server), register(server)])
+    return new Fuzzer(server, await Doors.open(server.ready, own), { own, other, sessionId: '' })
+  }
+
+  get cast(): Cast {
+    return this.#cast
+  }
+
+  /** With a verification session of its own, open and without a code. */
+  async freshCast(): Promise<Cast> {
+    const body = Buffer.from(JSON.stringify({ number: newNumber() }))
+    const reply = await this.doors.all[0]!.call('POST', '/v1/verification/session', {}, body)
+    return { ...this.#cast, sessionId: JSON.parse(Buffer.from(reply.body).toString()).id as string }
+  }
+
+  /** Sends the cases, each through one door and the next through the next that is free; gives what was wrong. */
+  async run(
+    named: NamedRoute,
+    cases: Iterable<Case>,
+    from: Cast,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly doors?: readonly Door[] } = {},
+  ): Promise<string[]> {
+    const { headers = {}, doors = this.doors.all } = options
+    const wrong: string[] = []
+    const waiting = [...cases].entries()
+    const worker = async (door: Door) => {
+      for (const [index, one] of waiting) {
+        const probe = { ...one, named, headers: { ...credentialsFor(named, from), ...headers } }
+        const what = await this.judge(probe, door)
+        if (what) wrong.push(`case ${index}: ${what}`)
+      }
+    }
+    await Promise.all(doors.map(worker))
+    return wrong
+  }
+
+  /** What is wrong with the answer to a probe, if anything. */
+  async judge(probe: Probe, door: Door): Promise<string | undefined> {
+    this.sent++
+    return complaint(probe, await send(probe, door), door)
+  }
+
+  /** The server answers a normal call, and nothing that all objects share has changed. */
+  async assertWell(): Promise<void> {
+    assert.equal(prototypeNames(), PROTOTYPE_NAMES)
+    assert.equal(({} as { polluted?: unknown }).polluted, undefined)
+    const probe = {
+      named: whoami,
+      example: exampleOf(whoami, this.#cast),
+      headers: credentialsFor(whoami, this.#cast),
+    }
+    for (const door of this.doors.all.slice(0, 3))
+      assert.equal((await send(probe, door)).status, 200, door.name)
+  }
+
+  /** Throws what the server found to be a bug of its own. */
+  async close(): Promise<void> {
+    await this.doors[Symbol.asyncDispose]()
+    await this.server.close()
+  }
+}
