@@ -158,6 +158,7 @@ export class Delivery implements SocketListener {
       const unsent = (page.at(-1)?.seq ?? 0) > this.#cursor
       if (page.length === limit || unsent) this.#behind = true
     } catch (error) {
+      this.#behind = true
       onBug(error, 'messages.read')
       connection.close(CLOSE.serverError)
     } finally {

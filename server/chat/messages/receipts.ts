@@ -53,8 +53,12 @@ export class Receipts {
 
   /** Stores what is not yet acknowledged, and waits until it is on disk. */
   async drain(): Promise<void> {
-    for (const held of this.#held) this.#store(held)
-    await this.#storing
+    let known: Promise<void>
+    do {
+      for (const held of this.#held) this.#store(held)
+      known = this.#storing
+      await known
+    } while (known !== this.#storing || this.#held.size > 0)
   }
 
   async #look(message: Acknowledged, about: Acknowledgeable): Promise<void> {
