@@ -13,6 +13,9 @@ export class AccountCache {
   readonly #bus: Bus
   readonly #accounts = new Map<Aci, Account>()
   readonly #acis = new Map<Pni, Aci>()
+  /** Reads under way: two messages of one sender must not be given their recipient in the wrong order. */
+  readonly #reading = new Map<Aci, Promise<Account | undefined>>()
+  readonly #resolving = new Map<Pni, Promise<Aci | undefined>>()
   /** Rises when something was forgotten; a read that began before is not kept. */
   #generation = 0
 
@@ -23,7 +26,7 @@ export class AccountCache {
   }
 
   async get(id: ServiceId): Promise<Account | undefined> {
-    const aci = isPni(id) ? await this.#aciOf(id) : id
+    const aci = isPni(id) ? (this.#acis.get(id) ?? (await this.#aciOf(id))) : id
     if (aci === undefined) return undefined
     const account = this.#accounts.get(aci) ?? (await this.#load(aci))
     return account && isPni(id) && account.pni !== id ? undefined : account
@@ -39,16 +42,22 @@ export class AccountCache {
     this.#bus.publish(CHANNEL, { type: account.aci })
   }
 
-  async #aciOf(pni: Pni): Promise<Aci | undefined> {
-    const known = this.#acis.get(pni)
-    if (known !== undefined) return known
+  #aciOf(pni: Pni): Promise<Aci | undefined> {
+    return shared(this.#resolving, pni, () => this.#resolve(pni))
+  }
+
+  async #resolve(pni: Pni): Promise<Aci | undefined> {
     const generation = this.#generation
     const aci = await this.#store.aciOf(pni)
     if (aci !== undefined && generation === this.#generation) keep(this.#acis, pni, aci)
     return aci
   }
 
-  async #load(aci: Aci): Promise<Account | undefined> {
+  #load(aci: Aci): Promise<Account | undefined> {
+    return shared(this.#reading, aci, () => this.#read(aci))
+  }
+
+  async #read(aci: Aci): Promise<Account | undefined> {
     const generation = this.#generation
     const account = await this.#store.read(aci)
     if (account && generation === this.#generation) keep(this.#accounts, aci, account)
@@ -57,10 +66,23 @@ export class AccountCache {
 
   #forget(aci: Aci): void {
     this.#generation++
+    this.#reading.delete(aci)
+    this.#resolving.clear()
     const account = this.#accounts.get(aci)
     if (account) this.#acis.delete(account.pni)
     this.#accounts.delete(aci)
   }
+}
+
+/** One read at a time of each key: whoever asks meanwhile gets the same, and all go on in the order of asking. */
+function shared<K, V>(under: Map<K, Promise<V>>, key: K, read: () => Promise<V>): Promise<V> {
+  const known = under.get(key)
+  if (known) return known
+  const reading = read().finally(() => {
+    if (under.get(key) === reading) under.delete(key)
+  })
+  under.set(key, reading)
+  return reading
 }
 
 /** Keeps an entry; the oldest makes room. */
