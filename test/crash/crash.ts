@@ -67,7 +67,7 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   await using server = await ServerProcess.start({ yaml: YAML })
   const people = await peopleOn(server)
   await server.kill()
-  const ledger = new Ledger(lanesAmong(people))
+  const ledger = new Ledger(lanesAmong(people), say)
   const complain = (words: string) => ledger.complain(`life ${ledger.life}: ${words}`)
   const enrolment = new Enrolment(dice, complain, ENROLLED)
   const trade = new KeyTrade(complain, KEY_OWNER)

@@ -27,7 +27,11 @@ export class Ledger {
   readonly #killedAtMs: number[] = []
   readonly #upToDate = new WeakSet<object>()
 
-  constructor(lanes: readonly LaneTraits[]) {
+  readonly #say: (line: string) => void
+
+  /** `say` hears of the first of what is wrong, as it happens. */
+  constructor(lanes: readonly LaneTraits[], say: (line: string) => void) {
+    this.#say = say
     this.lanes = lanes.map((traits, index) => new Lane(index, traits))
   }
 
@@ -120,7 +124,9 @@ export class Ledger {
 
   complain(words: string): void {
     this.totals.complaints++
-    if (this.complaints.length < MAX_COMPLAINTS) this.complaints.push(words)
+    if (this.complaints.length >= MAX_COMPLAINTS) return
+    this.complaints.push(words)
+    this.#say(words)
   }
 
   #settle(lane: Lane, connection: object): void {
