@@ -60,7 +60,7 @@ export class Delivery implements SocketListener {
       queues.listenToAccount(queue.aci, () => connection.close(CLOSE.reauthenticate)),
     ]
     connection.listen(this)
-    this.#pump()
+    void this.#begin()
   }
 
   answered(id: number, status: number): void {
@@ -81,6 +81,17 @@ export class Delivery implements SocketListener {
     for (const subscription of this.#subscriptions) subscription.cancel()
     for (const { settled } of this.#inFlight.values()) settled?.(false)
     this.#inFlight.clear()
+  }
+
+  /** What the device acknowledged on an earlier socket must not come again on this one. */
+  async #begin(): Promise<void> {
+    const { queues, receipts, queue, onBug } = this.#options
+    this.#reading = true
+    await Promise.all([receipts.settled(queue), queues.settled(queue)]).catch((error) =>
+      onBug(error, 'messages.begin'),
+    )
+    this.#reading = false
+    this.#pump()
   }
 
   get #canSend(): boolean {

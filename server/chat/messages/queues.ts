@@ -86,6 +86,11 @@ export class Queues {
     this.#removals.add(queue, handed)
   }
 
+  /** Resolves when what `remove` was told of a queue is gone from it. */
+  settled(queue: Queue): Promise<void> {
+    return this.#removals.settled(queue)
+  }
+
   /** The statement that removes one message. */
   removal(queue: Queue, { seq }: Handed): Statement {
     return this.#store.remove(queue, seq, seq)

@@ -51,6 +51,13 @@ export class Receipts {
     else this.#track(this.#look(message, about))
   }
 
+  /** Resolves when no message of a queue waits for its receipt: a new reader must not see it again. */
+  async settled(queue: Queue): Promise<void> {
+    const waiting = [...this.#held].filter((held) => held.queue.channel === queue.channel)
+    for (const held of waiting) this.#store(held)
+    if (waiting.length > 0) await this.#storing
+  }
+
   /** Stores what is not yet acknowledged, and waits until it is on disk. */
   async drain(): Promise<void> {
     let known: Promise<void>

@@ -16,7 +16,8 @@ export class Removals {
   readonly #store: MessageStore
   readonly #clock: Clock
   readonly #onBug: (error: unknown, where: string) => void
-  readonly #ranges = new Map<Queue, Range[]>()
+  /** By the queues' channels. */
+  readonly #ranges = new Map<string, { readonly queue: Queue; readonly ranges: Range[] }>()
   #waiting = 0
   #timer: Timer | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -28,13 +29,19 @@ export class Removals {
   }
 
   add(queue: Queue, { seq, previous }: Handed): void {
-    const ranges = this.#ranges.get(queue)
+    const ranges = this.#ranges.get(queue.channel)?.ranges
     const newest = ranges?.at(-1)
     if (newest?.last === previous) newest.last = seq
     else if (ranges) ranges.push({ first: seq, last: seq })
-    else this.#ranges.set(queue, [{ first: seq, last: seq }])
+    else this.#ranges.set(queue.channel, { queue, ranges: [{ first: seq, last: seq }] })
     if (++this.#waiting >= MAX_WAITING) this.#flush()
     else this.#timer ??= this.#clock.after(REMOVE_AFTER_MS, () => this.#flush())
+  }
+
+  /** Resolves when what was added for a queue is gone from the disk: a new reader must not see it again. */
+  settled(queue: Queue): Promise<void> {
+    if (this.#ranges.has(queue.channel)) this.#flush()
+    return this.#writing
   }
 
   /** Resolves when everything that was added is gone from the disk. */
@@ -48,7 +55,7 @@ export class Removals {
     this.#timer = undefined
     if (this.#waiting === 0) return
     const statements: Statement[] = []
-    for (const [queue, ranges] of this.#ranges) {
+    for (const { queue, ranges } of this.#ranges.values()) {
       for (const { first, last } of ranges) statements.push(this.#store.remove(queue, first, last))
     }
     this.#ranges.clear()
