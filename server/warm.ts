@@ -7,6 +7,7 @@ import { join } from 'node:path'
 const [cache] = process.argv.splice(2, Number.POSITIVE_INFINITY, 'help')
 enableCompileCache(cache)
 await import('./main.ts')
+await import('./kit/certificate-maker.ts')
 const { openSql } = await import('./kit/sql/open.ts')
 const folder = await mkdtemp(join(tmpdir(), 'heliograph-warm-'))
 const sql = await openSql({ engine: 'sqlite', file: join(folder, 'warm.db'), key: new Uint8Array(32) }, () =>
