@@ -163,6 +163,9 @@ async function demo(): Promise<boolean> {
   return conclude(stream, found, ada.messages.all.at(-1)?.text === words)
 }
 
+// `exit` takes the server along.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 try {
   process.exitCode = (await demo()) ? 0 : 1
 } catch (error) {

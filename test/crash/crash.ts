@@ -95,6 +95,8 @@ async function drained(world: World): Promise<void> {
 }
 
 if (import.meta.main) {
+  // `exit` takes the server along.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   const text = { type: 'string' } as const
   const { values } = parseArgs({ options: { rounds: text, seed: text } })
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
