@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
 import {
+  constants,
   createServer as createHttp2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
@@ -25,6 +26,19 @@ export type DoorsOptions = {
   readonly clock: Clock
   /** Connections from one address (IPv6: one /64); loopback, where proxies are, is not counted. */
   readonly maxConnectionsPerAddress: number
+  /** Counts connections from loopback too. */
+  readonly countLoopback?: boolean
+  readonly timeouts?: Partial<Timeouts>
+}
+
+/** How long a client may take, in milliseconds, before it is cut off. */
+export type Timeouts = {
+  readonly handshakeMs: number
+  readonly headersMs: number
+  /** For a whole request, its body included. */
+  readonly requestMs: number
+  /** Nothing at all on an HTTP/2 connection. */
+  readonly idleMs: number
 }
 
 export type Doors = {
@@ -35,10 +49,9 @@ export type Doors = {
 
 const MAX_BODY_BYTES = 512 * 1024
 const MAX_HEADER_BYTES = 16 * 1024
-const HANDSHAKE_TIMEOUT_MS = 10_000
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
-const HTTP2_IDLE_TIMEOUT_MS = 120_000
+const TIMEOUTS: Timeouts = { handshakeMs: 10_000, headersMs: 10_000, requestMs: 30_000, idleMs: 120_000 }
+/** How often Node looks for HTTP/1.1 clients that are late. */
+const LATE_CHECK_MS = 2_000
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 const HTTP2_OPTIONS = {
@@ -61,19 +74,24 @@ const HTTP2_OPTIONS = {
 
 type Body = { readonly bytes: Buffer } | { readonly status: number }
 
-/** Gathers a body; above the limit, or when the client goes away, a status instead. */
-function gather(source: Duplex | IncomingMessage): Promise<Body> {
+/** Gathers a body; above the limit, too late, or when the client goes away, a status instead. */
+function gather(source: Duplex | IncomingMessage, clock: Clock, withinMs: number): Promise<Body> {
   return new Promise((resolve) => {
+    const timer = clock.after(withinMs, () => resolve({ status: 408 }))
+    const settle = (body: Body) => {
+      timer.cancel()
+      resolve(body)
+    }
     const chunks: Buffer[] = []
     let size = 0
     source.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > MAX_BODY_BYTES) resolve({ status: 413 })
+      if (size > MAX_BODY_BYTES) settle({ status: 413 })
       else chunks.push(chunk)
     })
-    source.on('end', () => resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }))
-    source.on('error', () => resolve({ status: 400 }))
-    source.on('close', () => resolve({ status: 400 }))
+    source.on('end', () => settle({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }))
+    source.on('error', () => settle({ status: 400 }))
+    source.on('close', () => settle({ status: 400 }))
   })
 }
 
@@ -82,6 +100,7 @@ const isGrpc = (headers: IncomingHttpHeaders) =>
 
 class OpenDoors implements Doors {
   private readonly options: DoorsOptions
+  private readonly timeouts: Timeouts
   private readonly perAddress = new Map<string, number>()
   private readonly sessions = new Set<ServerHttp2Session>()
   private readonly sockets = new Set<TLSSocket>()
@@ -93,6 +112,7 @@ class OpenDoors implements Doors {
 
   constructor(options: DoorsOptions) {
     this.options = options
+    this.timeouts = { ...TIMEOUTS, ...options.timeouts }
     this.http1 = this.makeHttp1()
     this.http2 = this.makeHttp2()
     this.tls = createTlsServer(
@@ -100,7 +120,7 @@ class OpenDoors implements Doors {
         ...options.tls,
         ALPNProtocols: ['h2', 'http/1.1'],
         minVersion: 'TLSv1.2',
-        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        handshakeTimeout: this.timeouts.handshakeMs,
       },
       (socket) => this.connected(socket),
     )
@@ -154,10 +174,10 @@ class OpenDoors implements Doors {
   private makeHttp1() {
     const server = createHttp1Server({
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: this.timeouts.headersMs,
+      requestTimeout: this.timeouts.requestMs,
       keepAliveTimeout: 75_000,
-      connectionsCheckingInterval: 2_000,
+      connectionsCheckingInterval: Math.min(LATE_CHECK_MS, this.timeouts.headersMs),
     })
     server.maxHeadersCount = 128
     server.on('request', (request, response) => void this.serveHttp1(request, response))
@@ -174,7 +194,7 @@ class OpenDoors implements Doors {
       this.sessions.add(session)
       session.on('close', () => this.sessions.delete(session))
       session.on('error', () => {})
-      session.setTimeout(HTTP2_IDLE_TIMEOUT_MS, () => session.close())
+      session.setTimeout(this.timeouts.idleMs, () => session.close())
     })
     server.on('stream', (stream, headers) => this.serveHttp2(stream, headers))
     server.on('sessionError', () => {})
@@ -183,7 +203,7 @@ class OpenDoors implements Doors {
 
   private admitConnection(socket: Socket): void {
     const address = limiterAddress(socket.remoteAddress ?? '')
-    if (isLoopback(address)) return
+    if (isLoopback(address) && !this.options.countLoopback) return
     const count = (this.perAddress.get(address) ?? 0) + 1
     if (count > this.options.maxConnectionsPerAddress) {
       socket.destroy()
@@ -247,6 +267,8 @@ class OpenDoors implements Doors {
     for (const name in answer.headers) lower[name.toLowerCase()] = answer.headers[name]!
     stream.respond(lower)
     stream.end(answer.body)
+    // RFC 9113 §8.1: an answer before the request's end asks the client to stop sending.
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
   private async answer(
@@ -258,7 +280,7 @@ class OpenDoors implements Doors {
   ): Promise<Response> {
     this.inProgress++
     try {
-      const body = await gather(source)
+      const body = await gather(source, this.options.clock, this.timeouts.requestMs)
       if ('status' in body) return { status: body.status, headers: this.timestamp(), body: Buffer.alloc(0) }
       const channel = { door: 'rest', remoteAddress } as const
       return await this.options.router.handle({ method, target, headers, body: body.bytes, channel })
