@@ -30,9 +30,13 @@ const anyId = fc
     fc.integer({ min: 0, max: 64 }).map((bits) => 2n ** BigInt(bits) - 1n),
   )
   .map((id): FrameId => (id <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(id) : id))
-const requestWith = (id: fc.Arbitrary<FrameId>) => fc.record({ id, verb: text, path: text, headers, body })
+const requestWith = (id: fc.Arbitrary<FrameId>) =>
+  fc.record({ id, verb: text, path: text, headers, body }, { noNullPrototype: true })
 const responseWith = (id: fc.Arbitrary<FrameId>) =>
-  fc.record({ id, status: fc.integer({ min: 0, max: 2 ** 31 - 1 }), message: text, headers, body })
+  fc.record(
+    { id, status: fc.integer({ min: 0, max: 2 ** 31 - 1 }), message: text, headers, body },
+    { noNullPrototype: true },
+  )
 
 const { REQUEST, RESPONSE } = WebSocketMessage_Type
 /** The codec keeps what was absent in the prototype. */
