@@ -74,7 +74,7 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   const world: World = { server, people, ledger, dice, jobs: [enrolment, trade] }
   for (let round = 1; round <= rounds; round++) {
     await new Life(world, planOf(dice, people)).run()
-    if (round % SAY_EVERY === 0) say(`${round} kills: ${JSON.stringify(ledger.totals)}`)
+    if (round % SAY_EVERY === 0) say(progress(round, ledger))
   }
   await drained(world)
   ledger.conclude()
@@ -86,12 +86,32 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   return { ...totals, ...beside, rounds, seconds, oldestUndoneMs, said: complaints }
 }
 
+const progress = (round: number, { totals }: Ledger): string =>
+  `${round} kills: ${totals.accepted} answered, ${totals.delivered} delivered, ${totals.complaints} complaints`
+
 /** Everybody takes what is left, until nothing comes any more. */
 async function drained(world: World): Promise<void> {
   const plan = planOf(world.dice, world.people)
   for (let life = 0; life < QUIET_WITHIN_LIVES; life++)
     if ((await new Life(world, plan).drain()) === 0) return
   world.ledger.complain(`something still came in life ${QUIET_WITHIN_LIVES} without a sender`)
+}
+
+function tell(result: CrashResult): string {
+  const { rounds, seconds, oldestUndoneMs, said } = result
+  return `
+${rounds} kills in ${seconds.toFixed(0)} s
+  sent                ${result.sent}
+  answered with 200   ${result.accepted}
+  delivered           ${result.delivered}
+  lost                ${result.lost}
+  again               ${result.againUnacknowledged} that nobody had acknowledged, ${result.againAfterAck} whose acknowledgement
+                      the kill undid, the oldest ${oldestUndoneMs.toFixed(0)} ms before it
+  receipts            ${result.receipts}
+  registrations       ${result.registrations}; ${result.audits} times an account was looked through after a restart
+  pre-keys            ${result.keyUploads} uploads, ${result.keysTaken} one-time keys handed out
+  complaints          ${result.complaints}
+${said.map((words) => `    ${words}\n`).join('')}`
 }
 
 if (import.meta.main) {
@@ -103,6 +123,6 @@ if (import.meta.main) {
   const say = (line: string) => process.stdout.write(`${line}\n`)
   say(`seed ${seed}`)
   const result = await crash({ rounds: Number(values.rounds ?? 100), seed, say })
-  say(JSON.stringify(result, undefined, 2))
+  say(tell(result))
   process.exitCode = result.complaints > 0 ? 1 : 0
 }
