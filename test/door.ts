@@ -1,7 +1,6 @@
 // The doors over real sockets, with a few routes of their own and no capability behind them.
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { openCertificates } from '../server/kit/certificates.ts'
 import { ManualClock } from '../server/kit/clock.ts'
@@ -13,7 +12,7 @@ import type { Ready } from '../server/up.ts'
 import { implement, json, nothing, octets, route } from '../wire/route.ts'
 import { Inbox } from './client/inbox.ts'
 import { temporaryFolder } from './engines.ts'
-import { within } from './within.ts'
+import { until } from './until.ts'
 
 const text = z.string().optional()
 const HEADERS = { 'x-colour': text, authorization: text, 'x-forwarded-for': text, 'sec-websocket-key': text }
@@ -113,15 +112,4 @@ export async function openDoor(t: TestContext) {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the doors met bugs of their own')
   })
   return { ready, doors, clock, gate, sockets, websockets, close }
-}
-
-/** Resolves as soon as it is so. */
-export async function until(isSo: () => boolean, what: string): Promise<void> {
-  let given = false
-  const look = async () => {
-    while (!given && !isSo()) await setImmediate()
-  }
-  await within(look(), what).finally(() => {
-    given = true
-  })
 }

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openRules } from '../../../test/chat-rules.ts'
 import { addPerson, connect, copyOf, send, stored } from '../../../test/conversants.ts'
 import type { FakeConnection } from '../../../test/fake-connection.ts'
+import { until } from '../../../test/until.ts'
 import { MAX_IN_FLIGHT } from './delivery.ts'
 
 const numbers = (first: number, last: number) =>
@@ -133,6 +134,35 @@ test('what comes in while the backlog is read is neither lost nor doubled', asyn
   await sendAll([5])
   await settled()
   assert.deepEqual(socket.timestamps, [1, 2, 3, 4, 5])
+})
+
+test('a message that is read before its arrival is told is not doubled', async (t) => {
+  const { rules, alice, sendAll, settled } = await open(t)
+  const hold = rules.sql.hold(/INSERT INTO messages/)
+  const sending = sendAll([1])
+  await hold.reached
+  const socket = connect(rules, alice)
+  await until(() => socket.timestamps.length === 1, 'the message')
+  hold.release()
+  await sending
+  await sendAll([2])
+  await settled()
+  assert.deepEqual(socket.timestamps, [1, 2])
+})
+
+test('a client that became slow while its backlog was read gets it when it took the rest', async (t) => {
+  const { rules, alice, sendAll, settled } = await open(t)
+  await sendAll([1, 2])
+  const hold = rules.sql.hold(/ORDER BY seq LIMIT/)
+  const socket = connect(rules, alice)
+  await hold.reached
+  socket.congested = true
+  hold.release()
+  await settled()
+  assert.deepEqual([socket.timestamps, socket.emptySaid], [[], 0])
+  socket.drain()
+  await settled()
+  assert.deepEqual([socket.timestamps, socket.emptySaid], [[1, 2], 0])
 })
 
 test('a client that takes bytes slowly is sent more when it took them', async (t) => {
