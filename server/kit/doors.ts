@@ -47,6 +47,7 @@ export type Doors = {
   close(graceMs: number): Promise<void>
 }
 
+const SETTLE_POLL_MS = 20
 const MAX_BODY_BYTES = 512 * 1024
 const MAX_HEADER_BYTES = 16 * 1024
 const TIMEOUTS: Timeouts = { handshakeMs: 10_000, headersMs: 10_000, requestMs: 30_000, idleMs: 120_000 }
@@ -105,7 +106,6 @@ class OpenDoors implements Doors {
   private readonly sessions = new Set<ServerHttp2Session>()
   private readonly sockets = new Set<TLSSocket>()
   private inProgress = 0
-  private idle: (() => void) | undefined
   private readonly tls
   private readonly http1
   private readonly http2
@@ -157,18 +157,22 @@ class OpenDoors implements Doors {
     await promise
   }
 
+  /** Resolves when nothing is in progress any more, at the latest after `graceMs`. */
   private settled(graceMs: number): Promise<void> {
-    if (this.inProgress === 0 && this.options.websockets.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = this.options.clock.after(graceMs, resolve)
-      const poll = this.options.clock.every(20, () => this.idle?.())
-      this.idle = () => {
-        if (this.inProgress > 0 || this.options.websockets.size > 0) return
+      const end = () => {
         timer.cancel()
         poll.cancel()
         resolve()
       }
+      const timer = this.options.clock.after(graceMs, end)
+      const poll = this.options.clock.every(SETTLE_POLL_MS, () => this.isIdle && end())
+      if (this.isIdle) end()
     })
+  }
+
+  private get isIdle(): boolean {
+    return this.inProgress === 0 && this.options.websockets.size === 0 && this.sessions.size === 0
   }
 
   private makeHttp1() {

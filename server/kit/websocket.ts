@@ -94,6 +94,7 @@ export class Connection {
   private pending = 0
   private corked = false
   private waitingForDrain = false
+  private finishing: Close | undefined
 
   constructor(
     door: WebSocketDoor,
@@ -143,6 +144,12 @@ export class Connection {
     this.websocket.close(close.code, close.reason)
   }
 
+  /** Answers what was asked already, nothing that comes from now on, and closes. */
+  finish(close: Close): void {
+    this.finishing = close
+    if (this.pending === 0) this.close(close)
+  }
+
   ping(): void {
     if (this.isOpen) this.websocket.ping()
   }
@@ -160,8 +167,8 @@ export class Connection {
     if (!binary) return
     const frame = decodeFrame(data)
     if (frame === undefined) this.close(CLOSE.badlyFormatted)
-    else if (frame.kind === 'request') void this.serve(frame)
-    else this.answer(frame)
+    else if (frame.kind === 'response') this.answer(frame)
+    else if (!this.finishing) void this.serve(frame)
   }
 
   private answer(frame: ResponseFrame): void {
@@ -180,6 +187,7 @@ export class Connection {
     })
     this.pending--
     if (frame.id !== undefined && this.isOpen) this.send(encodeResponse(responseFrame(frame.id, response)))
+    if (this.finishing) this.finish(this.finishing)
     this.throttle()
   }
 
@@ -291,7 +299,7 @@ export class WebSocketDoor {
   /** Says goodbye to every client. */
   close(): void {
     this.sweeper.cancel()
-    for (const connection of this.connections) connection.close(CLOSE.shutdown)
+    for (const connection of this.connections) connection.finish(CLOSE.shutdown)
   }
 
   private sweep(): void {
