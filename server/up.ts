@@ -13,7 +13,7 @@ import { openDoors } from './kit/doors.ts'
 import { GrpcDoor } from './kit/grpc.ts'
 import type { Log } from './kit/log.ts'
 import { type Random, systemRandom } from './kit/random.ts'
-import { parseBasic, Router } from './kit/router.ts'
+import { Router } from './kit/router.ts'
 import { openSecrets, type PublicKeys, type Secrets } from './kit/secrets.ts'
 import { openSql } from './kit/sql/open.ts'
 import type { Sql } from './kit/sql/sql.ts'
@@ -96,10 +96,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     methods: opened.grpc,
     clock,
     onBug,
-    authenticate: async (authorization) => {
-      const credentials = parseBasic(authorization)
-      return credentials && (await opened.authenticate(credentials))
-    },
+    authenticate: (authorization, connection) => opened.authenticateOn(connection, authorization),
   })
   const websockets = new WebSocketDoor({ router, clock, admit: opened.admit })
   const close = async () => {

@@ -52,6 +52,7 @@ export type Chat = {
   readonly grpc: readonly GrpcMethod[]
   readonly admit: Admit
   readonly authenticate: Authenticate
+  readonly authenticateOn: Accounts['authenticateOn']
   /** Removes what was acknowledged; the storage may be closed afterwards. */
   close(): Promise<void>
 }
@@ -96,6 +97,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     grpc: [...keysGrpc(keys), ...messagesGrpc(messages)],
     admit: sockets.admit,
     authenticate: (credentials) => accounts.authenticate(credentials),
+    authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
     async close() {
       await receipts.drain()
       await queues.close()

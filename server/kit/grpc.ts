@@ -14,8 +14,14 @@ import { Refusal } from './refusal.ts'
 
 export type GrpcDoorOptions = {
   readonly methods: Iterable<GrpcMethod>
-  /** The device that an `authorization` header proves, or nothing. */
-  authenticate(authorization: string): Promise<DeviceAddress | undefined> | DeviceAddress | undefined
+  /**
+   * The device that an `authorization` header proves, or nothing. `connection` is the same object for every call of
+   * one connection, for whoever wants to remember what was proven on it.
+   */
+  authenticate(
+    authorization: string,
+    connection: object,
+  ): Promise<DeviceAddress | undefined> | DeviceAddress | undefined
   /** Told once of every error that is no refusal; the caller learns nothing of it. */
   onBug(error: unknown, path: string): void
   readonly clock: Clock
@@ -71,7 +77,8 @@ export class GrpcDoor {
     remoteAddress: string,
   ): Promise<void> {
     try {
-      const call = await this.#admit(method, headers, remoteAddress)
+      const admitted = this.#admit(method, headers, remoteAddress, stream.session ?? stream)
+      const call = admitted instanceof Promise ? await admitted : admitted
       const bytes = await readMessage(stream, method.maxRequestBytes, this.#options.clock)
       const reply = await method.handle(decoded(method, bytes), call)
       this.#succeed(stream, frame(method.rpc.response, reply))
@@ -81,19 +88,24 @@ export class GrpcDoor {
   }
 
   /** Who calls, if that caller may; throws `Refusal` if not. */
-  async #admit(
+  #admit(
     method: GrpcMethod,
     headers: IncomingHttpHeaders,
     remoteAddress: string,
-  ): Promise<AnonymousCall | DeviceCall> {
+    connection: object,
+  ): Promise<DeviceCall> | DeviceCall | AnonymousCall {
     const { authorization, 'user-agent': userAgent, 'accept-language': acceptLanguage } = headers
     if (method.auth === 'anonymous') {
       if (authorization === undefined) return { remoteAddress, userAgent, acceptLanguage }
       throw new Refusal('credentials-forbidden', { message: 'authorization is forbidden here' })
     }
-    const device = authorization && (await this.#options.authenticate(authorization))
-    if (!device) throw new Refusal('invalid-credentials')
-    return { device, remoteAddress, userAgent, acceptLanguage }
+    const callOf = (device: DeviceAddress | undefined): DeviceCall => {
+      if (!device) throw new Refusal('invalid-credentials')
+      return { device, remoteAddress, userAgent, acceptLanguage }
+    }
+    const device =
+      authorization === undefined ? undefined : this.#options.authenticate(authorization, connection)
+    return device instanceof Promise ? device.then(callOf) : callOf(device)
   }
 
   #statusOf(error: unknown, method: GrpcMethod): GrpcStatus {

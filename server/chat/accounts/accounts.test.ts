@@ -84,6 +84,30 @@ test('a user name that is malformed or of nobody is nobody', async (t) => {
     assert.equal(await login(username, 'one'), undefined, username)
 })
 
+test('what a connection proved counts on that connection, with that header, until the password is another', async (t) => {
+  const { account, accounts, random } = await openWithPasswords(t)
+  const { aci } = account
+  const header = (password: string) => `Basic ${Buffer.from(`${aci}.1:${password}`).toString('base64')}`
+  const connection = {}
+  assert.equal(await accounts.authenticateOn(connection, header('wrong')), undefined)
+  const proven = accounts.authenticateOn(connection, header('one'))
+  assert.deepEqual(await proven, { aci, deviceId: 1 })
+  assert.deepEqual(
+    accounts.authenticateOn(connection, header('one')),
+    { aci, deviceId: 1 },
+    'nothing to wait for',
+  )
+  assert.equal(await accounts.authenticateOn(connection, header('wrong')), undefined)
+  assert.ok(
+    accounts.authenticateOn({}, header('one')) instanceof Promise,
+    'another connection proves it anew',
+  )
+  const devices = account.devices.map((device) => ({ ...device, ...hashPassword('new', random) }))
+  assert.ok(await accounts.put({ ...account, devices, version: account.version + 1 }, []))
+  assert.equal(await accounts.authenticateOn(connection, header('one')), undefined)
+  assert.deepEqual(await accounts.authenticateOn(connection, header('new')), { aci, deviceId: 1 })
+})
+
 test('a locked password matches nothing', async (t) => {
   const rules = await openRules(t)
   const { authSalt, authHash } = hashPassword('one', rules.random)

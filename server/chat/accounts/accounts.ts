@@ -16,6 +16,7 @@ import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
+import { parseBasic } from '../../kit/router.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf } from './account.ts'
 import { AccountCache } from './account-cache.ts'
@@ -44,6 +45,9 @@ export type AccountsOptions = {
   readonly limits: Limits
 }
 
+/** What a connection proved last. */
+type Proven = { readonly authorization: string; readonly address: DeviceAddress; readonly authHash: string }
+
 export class Accounts {
   readonly #store: AccountStore
   readonly #cache: AccountCache
@@ -51,6 +55,7 @@ export class Accounts {
   readonly #clock: Clock
   readonly #random: Random
   readonly #limits: Limits
+  readonly #proven = new WeakMap<object, Proven>()
 
   constructor(options: AccountsOptions) {
     this.#sql = options.sql
@@ -80,12 +85,23 @@ export class Accounts {
 
   /** Checks Basic credentials `<aci>[.<device>]` and notes the day of the visit. */
   async authenticate(credentials: Credentials): Promise<DeviceAddress | undefined> {
-    const address = parseUsername(credentials.username)
-    const account = address && (await this.#cache.get(address.aci))
-    const device = account && deviceOf(account, address.deviceId)
-    if (!account || !device || !passwordMatches(device, credentials.password)) return undefined
-    await this.#touch(account, device)
-    return address
+    return (await this.#check(credentials))?.address
+  }
+
+  /**
+   * The same for an `Authorization` header that comes with every call of a connection. What was proven on a connection
+   * is not computed again, as long as the device has the same password and has been here today.
+   */
+  authenticateOn(
+    connection: object,
+    authorization: string,
+  ): Promise<DeviceAddress | undefined> | DeviceAddress | undefined {
+    const proven = this.#proven.get(connection)
+    const account = proven?.authorization === authorization ? this.#cache.peek(proven.address.aci) : undefined
+    const device = account && deviceOf(account, proven!.address.deviceId)
+    if (device && device.authHash === proven!.authHash && !this.#isVisitDue(account, device))
+      return proven!.address
+    return this.#prove(connection, authorization)
   }
 
   /** The identity of a phone number, made when it is first asked for. */
@@ -148,13 +164,35 @@ export class Accounts {
     throw new Refusal('unavailable')
   }
 
+  async #prove(connection: object, authorization: string): Promise<DeviceAddress | undefined> {
+    const credentials = parseBasic(authorization)
+    const checked = credentials && (await this.#check(credentials))
+    if (!checked) return undefined
+    const { address, device } = checked
+    this.#proven.set(connection, { authorization, address, authHash: device.authHash })
+    return address
+  }
+
+  /** The device whose password it was, as it was when the password was compared. */
+  async #check(credentials: Credentials): Promise<{ address: DeviceAddress; device: Device } | undefined> {
+    const address = parseUsername(credentials.username)
+    const account = address && (await this.#cache.get(address.aci))
+    const device = account && deviceOf(account, address.deviceId)
+    if (!account || !device || !passwordMatches(device, credentials.password)) return undefined
+    await this.#touch(account, device)
+    return { address, device }
+  }
+
   /** At most once a day, at a moment of the day that is the account's own, so that the writes spread. */
   async #touch(account: Account, device: Device): Promise<void> {
-    const offsetMs = (Number.parseInt(account.aci.slice(-8), 16) % 86_400) * 1000
-    const dueMs = startOfDay(this.#clock.nowMs() - offsetMs)
-    if (device.lastSeenMs >= dueMs) return
+    if (!this.#isVisitDue(account, device)) return
     await this.#store.touch(account.aci, device.id, startOfDay(this.#clock.nowMs()))
     this.#cache.changed(account)
+  }
+
+  #isVisitDue(account: Account, device: Device): boolean {
+    const offsetMs = (Number.parseInt(account.aci.slice(-8), 16) % 86_400) * 1000
+    return device.lastSeenMs < startOfDay(this.#clock.nowMs() - offsetMs)
   }
 }
 
