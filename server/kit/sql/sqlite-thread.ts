@@ -31,7 +31,7 @@ export class SqliteThread {
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     const answer = await Promise.race([firstMessage(worker), ended.then(() => NEVER_READY)])
     if (answer.ready) return new SqliteThread(worker, bell, ended)
-    await ended
+    await worker.terminate()
     throw new StorageError(answer.sentence)
   }
 

@@ -22,6 +22,8 @@ function open(): [Database, Database | undefined] | undefined {
     return [openConnection(settings), lock]
   } catch (error) {
     port.postMessage({ ready: false, sentence: (error as Error).message } satisfies WorkerReady)
+    // A thread that ends at once can take its last words with it: this one waits to be ended.
+    port.once('message', () => {})
     return undefined
   }
 }
