@@ -7,7 +7,7 @@ import type { SqliteThread } from './sqlite-thread.ts'
 import { StatementError, StorageError } from './storage-error.ts'
 
 /** A batch is as large as its commit may last: some milliseconds. */
-const MAX_LISTS = 128
+const MAX_LISTS = 512
 const MAX_BYTES = 512 * 1024
 const BATCH_BYTES = 16 * 1024
 const MAX_STATEMENTS_KNOWN = 1000
