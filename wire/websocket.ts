@@ -213,7 +213,8 @@ const idBytes = (id: FrameId): number => {
   return Math.ceil(id.toString(2).length / 7)
 }
 
-function writeVarint(target: Buffer, at: number, value: number): number {
+/** Writes a whole number below 2^53; gives the position behind it. */
+export function writeVarint(target: Buffer, at: number, value: number): number {
   let position = at
   let rest = value
   while (rest >= 0x80) {

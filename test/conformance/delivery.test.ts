@@ -307,6 +307,18 @@ for (const httpVersion of HTTP_VERSIONS)
       await untilNothingWaits(server, bob.account, httpVersion)
     })
 
+    test('what a client acknowledged does not come again, however soon it comes back', async () => {
+      await using ada = await SignalClient.create(server, { httpVersion })
+      await using bob = await SignalClient.create(server, { httpVersion })
+      for (const sealed of [true, false, true, false]) {
+        await ada.sendText(bob, 'once', { sealed })
+        await bob.messages.next()
+        await bob.connect()
+        await bob.link.queueEmpty()
+      }
+      assert.deepEqual(bob.duplicates.all, [])
+    })
+
     test('a message that a client could not take stays, and a client that comes back gets it once', async () => {
       await using ada = await SignalClient.create(server, { httpVersion })
       await using bob = await SignalClient.create(server, { httpVersion })

@@ -70,7 +70,7 @@ export const registrationRoutes = {
     path: '/v1/registration',
     auth: 'basic',
     summary: 'Makes or takes over the account of a proven number',
-    limiters: ['registration', 'pin'],
+    limiters: ['registration'],
     headers: { 'x-signal-agent': text(16).optional() },
     body: json(Registration),
     replies: {

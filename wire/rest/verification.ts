@@ -47,7 +47,6 @@ export const verificationRoutes = {
     path: '/v1/verification/session/:sessionId',
     auth: 'none',
     summary: 'Answers a challenge of the session',
-    limiters: ['verificationCaptcha', 'verificationPushChallenge'],
     params,
     body: json(CreateSession.omit({ number: true })),
     replies: { 200: session, 400: nothing, 403: session, 404: nothing, 429: session },

@@ -9,6 +9,7 @@ import {
   serviceIdToBytes,
   uuidFromBytes,
 } from '../../../wire/types.ts'
+import { writeVarint } from '../../../wire/websocket.ts'
 
 export const DELIVERY_RECEIPT = 5
 export const GUID_BYTES = 16
@@ -75,20 +76,9 @@ function fieldsOf(id: ServiceId): IdFields {
   return made
 }
 
-function putVarint(target: Buffer, at: number, value: number): number {
-  let position = at
-  let rest = value
-  while (rest >= 0x80) {
-    target[position++] = (rest % 0x80) | 0x80
-    rest = Math.floor(rest / 0x80)
-  }
-  target[position++] = rest
-  return position
-}
-
 function putNumber(target: Buffer, at: number, key: number, value: number): number {
   target[at] = key
-  return putVarint(target, at + 1, value)
+  return writeVarint(target, at + 1, value)
 }
 
 function putBytes(target: Buffer, at: number, bytes: Uint8Array): number {

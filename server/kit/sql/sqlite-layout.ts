@@ -11,7 +11,6 @@
 import type { StatementFault } from './storage-error.ts'
 
 export const FIRST_USE = 0x8000_0000
-export const HEADER_BYTES = 5
 
 export const BATCH_KEPT = 0
 export const BATCH_LOST = 1
