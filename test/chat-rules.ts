@@ -64,6 +64,9 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const keys = new Keys({ sql, accounts, access, limits })
   const store = new MessageStore(sql)
   const queues = await Queues.open({ store, bus, clock, onBug })
+  accounts.keeps(keys)
+  accounts.keeps(queues)
+  accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const verification = new Verification({
@@ -75,7 +78,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     events,
   })
   const registration = new Registration({
-    ...{ accounts, keys, queues, verification, limits, clock, random, events },
+    ...{ accounts, keys, verification, limits, clock, random, events },
     requiredCapabilities: [],
     closed: false,
     ...options.registration,

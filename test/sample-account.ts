@@ -21,6 +21,7 @@ export const sampleDevice = (fields: Partial<Device> = {}): Device => ({
   fcmToken: undefined,
   userAgent: undefined,
   lastSeenMs: 0,
+  createdAtCiphertext: undefined,
   ...fields,
 })
 
@@ -34,6 +35,9 @@ export const sampleAccount = (fields: Partial<Account> = {}): Account => ({
   unrestrictedUnidentifiedAccess: false,
   discoverableByPhoneNumber: true,
   createdAtMs: 1_700_000_000_000,
+  usernameHash: undefined,
+  usernameLinkHandle: undefined,
+  registrationLock: undefined,
   version: 1,
   devices: [sampleDevice()],
   ...fields,

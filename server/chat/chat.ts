@@ -65,6 +65,9 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
   const keys = new Keys({ sql, accounts, access, limits })
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
+  accounts.keeps(keys)
+  accounts.keeps(queues)
+  accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const sockets = new Sockets({ accounts, receipts, queues, clock, events, onBug })
@@ -73,7 +76,6 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const registration = new Registration({
     accounts,
     keys,
-    queues,
     verification,
     limits,
     clock,

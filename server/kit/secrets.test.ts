@@ -47,6 +47,20 @@ test('two installations share nothing', async () => {
   for (const [i, value] of a.entries()) assert.notEqual(value, b[i])
 })
 
+test('a file of an older version keeps its keys and gets those that came later', async () => {
+  const folder = newFolder()
+  const before = plain(await openSecrets(folder))
+  const { uploads: _, turnSecret: __, ...old } = JSON.parse(readFileSync(fileIn(folder), 'utf8'))
+  delete old.externalServices.svrb
+  writeFileSync(fileIn(folder), JSON.stringify(old))
+  const secrets = await openSecrets(folder)
+  assert.deepEqual(plain(secrets), before)
+  const again = await openSecrets(folder)
+  assert.deepEqual(again.turnSecret, secrets.turnSecret)
+  assert.deepEqual(again.uploads, secrets.uploads)
+  assert.deepEqual(again.externalServices.svrb, secrets.externalServices.svrb)
+})
+
 test('processes that start at once agree', async () => {
   const folder = newFolder()
   const all = await Promise.all(Array.from({ length: 8 }, () => openSecrets(folder)))
@@ -55,11 +69,13 @@ test('processes that start at once agree', async () => {
 })
 
 test('symmetric keys are 32 bytes, and no two are the same', async () => {
-  const { databaseKey, linkDeviceSecret, externalServices } = await openSecrets(newFolder())
+  const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret } = await openSecrets(
+    newFolder(),
+  )
   const services = Object.values(externalServices).flatMap(({ secret, userIdKey }) => [secret, userIdKey])
-  const keys = [databaseKey, linkDeviceSecret, ...services]
+  const keys = [databaseKey, linkDeviceSecret, uploads.bearerKey, turnSecret, ...services]
   for (const key of keys) assert.equal(key.length, 32)
-  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 8)
+  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 12)
 })
 
 test('a client that knows the public keys trusts what the secret ones sign', async () => {

@@ -18,7 +18,13 @@ const SERVER_CERTIFICATE_ID = 1
 
 /** For the token of one external service: `secret` signs, `userIdKey` hides the account's id. */
 export type ExternalServiceSecret = { readonly secret: Buffer; readonly userIdKey: Buffer }
-export type ExternalService = 'storage' | 'directory' | 'svr2'
+export type ExternalService = 'storage' | 'directory' | 'svr2' | 'svrb'
+/** Signs what lets a client upload: `bearerKey` the resumable uploads, the access key the S3 forms. */
+export type UploadKeys = {
+  readonly bearerKey: Buffer
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
 
 /** What clients must be given: base64, in the names of the ready file. */
 export type PublicKeys = {
@@ -46,13 +52,32 @@ const stored = z.strictObject({
     storage: externalService,
     directory: externalService,
     svr2: externalService,
+    svrb: externalService,
   }),
+  uploads: z.strictObject({
+    bearerKey: symmetricKey,
+    accessKeyId: z.string().min(1),
+    secretAccessKey: z.string().min(1),
+  }),
+  turnSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 const newKey = () => base64(randomBytes(KEY_BYTES))
 const newExternalService = () => ({ secret: newKey(), userIdKey: newKey() })
+
+/** Keys that came after the first version of the file: a file without them gets them. */
+const newUploadKeys = () => ({
+  bearerKey: newKey(),
+  accessKeyId: `HELIO${randomBytes(8).toString('hex').toUpperCase()}`,
+  secretAccessKey: newKey(),
+})
+const added = z.looseObject({
+  externalServices: z.looseObject({ svrb: z.unknown().default(newExternalService) }),
+  uploads: z.unknown().default(newUploadKeys),
+  turnSecret: z.unknown().default(newKey),
+})
 
 function newSecrets(): z.input<typeof stored> {
   const trustRoot = PrivateKey.generate()
@@ -72,7 +97,10 @@ function newSecrets(): z.input<typeof stored> {
       storage: newExternalService(),
       directory: newExternalService(),
       svr2: newExternalService(),
+      svrb: newExternalService(),
     },
+    uploads: newUploadKeys(),
+    turnSecret: newKey(),
   }
 }
 
@@ -121,6 +149,15 @@ export class Secrets {
     return this.#keys.externalServices
   }
 
+  get uploads(): UploadKeys {
+    return this.#keys.uploads
+  }
+
+  /** Shared with the relay: its credentials are made of it (draft-uberti-behave-turn-rest). */
+  get turnSecret(): Buffer {
+    return this.#keys.turnSecret
+  }
+
   get publicKeys(): PublicKeys {
     const { serverSecretParams, genericServerSecretParams, backupServerSecretParams, senderTrustRoot } =
       this.#keys
@@ -141,6 +178,18 @@ export class Secrets {
   }
 }
 
+const written = (value: unknown) => JSON.stringify(value, null, 2)
+
+/** The file with the keys that it lacks; nothing if it lacks none, or is not such a file. */
+function withAdded(text: string): string | undefined {
+  try {
+    const upgraded = written(added.parse(JSON.parse(text)))
+    return upgraded.length === written(JSON.parse(text)).length ? undefined : upgraded
+  } catch {
+    return undefined
+  }
+}
+
 function parse(text: string, path: string): Keys {
   try {
     return stored.parse(JSON.parse(text))
@@ -156,6 +205,10 @@ function parse(text: string, path: string): Keys {
  */
 export async function openSecrets(folder: string): Promise<Secrets> {
   const place = await PrivateFolder.open(folder)
-  const text = (await place.read(FILE)) ?? (await place.create(FILE, JSON.stringify(newSecrets(), null, 2)))
-  return new Secrets(parse(text, folder))
+  const text = (await place.read(FILE)) ?? (await place.create(FILE, written(newSecrets())))
+  const upgraded = withAdded(text)
+  if (upgraded === undefined) return new Secrets(parse(text, folder))
+  const secrets = new Secrets(parse(upgraded, folder))
+  await place.write(FILE, upgraded)
+  return secrets
 }

@@ -19,7 +19,12 @@ export type Device = {
   readonly userAgent: string | undefined
   /** The start of the day (UTC) on which it last authenticated. */
   readonly lastSeenMs: number
+  /** `createdAtMs`, sealed to the account's identity key; absent on the primary device. */
+  readonly createdAtCiphertext: Uint8Array | undefined
 }
+
+/** A secret of the user's that is stored as its salted hash only. */
+export type SaltedHash = { readonly salt: string; readonly hash: string }
 
 export type Account = {
   readonly aci: Aci
@@ -31,6 +36,10 @@ export type Account = {
   readonly unrestrictedUnidentifiedAccess: boolean
   readonly discoverableByPhoneNumber: boolean
   readonly createdAtMs: number
+  readonly usernameHash: Uint8Array | undefined
+  /** A UUID. */
+  readonly usernameLinkHandle: string | undefined
+  readonly registrationLock: SaltedHash | undefined
   /** Counts the writes of the account; a write names the version that it saw. */
   readonly version: number
   /** In the order of their ids; the primary device is first. */

@@ -267,3 +267,48 @@ test('whether an account exists is told so often to one address, and then no mor
   await assert.rejects(rules.accounts.exists(aci, '192.0.2.1'), refusedAs('rate-limited'))
   assert.equal(await rules.accounts.exists(aci, '192.0.2.2'), true)
 })
+
+test('a removed device is gone with what capabilities keep of it, and nobody else is sent away', async (t) => {
+  const { accounts, sql } = await openRules(t)
+  const account = sampleAccount({ devices: [sampleDevice(), sampleDevice({ id: 2 })] })
+  await accounts.put(account, [])
+  const away: unknown[] = []
+  accounts.onSendAway((aci, devices) => away.push([aci, devices]))
+  const remember = (id: number) => ({
+    sql: 'INSERT INTO phone_numbers (e164, pni) VALUES ($1, $2)',
+    args: [`unlinked-${id}`, new Uint8Array(16)],
+  })
+  accounts.keeps({ unlinked: (_, id) => [remember(id)] })
+  await accounts.unlink(account.aci, 2)
+  await accounts.unlink(account.aci, 3)
+  const left = await accounts.find(account.aci)
+  assert.deepEqual(
+    left?.devices.map(({ id }) => id),
+    [1],
+  )
+  assert.deepEqual(away, [[account.aci, [2]]])
+  const rows = await sql.read("SELECT e164 FROM phone_numbers WHERE e164 LIKE 'unlinked-%'")
+  assert.deepEqual(
+    rows.map((row) => row['e164']),
+    ['unlinked-2'],
+  )
+})
+
+test('a deleted account is gone, its number free, and its identity remembered for 30 days', async (t) => {
+  const { accounts, clock } = await openRules(t)
+  const account = sampleAccount()
+  await accounts.put(account, [])
+  const away: unknown[] = []
+  accounts.onSendAway((aci, devices) => away.push([aci, devices]))
+  await accounts.delete(account.aci)
+  assert.equal(await accounts.find(account.aci), undefined)
+  assert.equal(await accounts.find(account.pni), undefined)
+  assert.deepEqual(away, [[account.aci, [1]]])
+  assert.equal(await accounts.formerAci(account.pni), account.aci)
+  await assert.rejects(
+    accounts.update(account.aci, (one) => one),
+    { kind: 'invalid-credentials' },
+  )
+  await clock.advance(30 * 86_400_000)
+  assert.equal(await accounts.formerAci(account.pni), undefined)
+})

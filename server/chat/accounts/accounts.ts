@@ -1,6 +1,7 @@
 // Accounts: who they are, who may speak for them, what they let others do.
 import type { Credentials } from '../../../wire/route.ts'
 import {
+  type Aci,
   type Capability,
   type DeviceAddress,
   type DeviceId,
@@ -25,6 +26,20 @@ import { AccountStore } from './store.ts'
 
 const DAY_MS = 86_400_000
 const MAX_RETRIES = 10
+/** For so long a deleted account's identity is kept for its number (signal-api §2.4). */
+export const REMEMBER_DELETED_MS = 30 * DAY_MS
+
+/**
+ * What later capabilities keep of an account, and what becomes of it, in the transaction that changes the account.
+ * `deleted`: all of it goes. `replaced`: registered anew, what belonged to the devices goes. `unlinked`: one device goes.
+ */
+export type Belongings = {
+  readonly deleted?: (account: Account) => readonly Statement[]
+  readonly replaced?: (account: Account) => readonly Statement[]
+  readonly unlinked?: (account: Account, deviceId: DeviceId) => readonly Statement[]
+}
+/** Told after the commit: the devices must authenticate again. */
+export type SendAway = (aci: Aci, devices: readonly DeviceId[]) => void
 
 /** What a device says of itself and its account; absent means that it takes the default. */
 export type Attributes = {
@@ -56,6 +71,8 @@ export class Accounts {
   readonly #random: Random
   readonly #limits: Limits
   readonly #proven = new WeakMap<object, Proven>()
+  readonly #belongings: Belongings[] = []
+  readonly #sendAway: SendAway[] = []
 
   constructor(options: AccountsOptions) {
     this.#sql = options.sql
@@ -120,11 +137,115 @@ export class Accounts {
     return written.ok
   }
 
+  /** Registers what a later capability keeps of an account. */
+  keeps(belongings: Belongings): void {
+    this.#belongings.push(belongings)
+  }
+
+  /** Registers who sends devices away. */
+  onSendAway(sendAway: SendAway): void {
+    this.#sendAway.push(sendAway)
+  }
+
+  /**
+   * Changes an account as it is now, with `others` in the same transaction, and gives what it became. `change` may be
+   * called again, on what somebody else wrote meanwhile; it gives nothing to leave all as it is.
+   * Refuses if the account is gone (401), or is written by too many at once (503).
+   */
+  async update(
+    aci: Aci,
+    change: (account: Account) => Account | undefined,
+    others: (changed: Account, before: Account) => readonly Statement[] = () => [],
+  ): Promise<Account> {
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const account = await this.#cache.get(aci)
+      if (!account) throw new Refusal('invalid-credentials')
+      const changed = change(account)
+      if (!changed) return account
+      const next = { ...changed, version: account.version + 1 }
+      if (await this.put(next, others(next, account))) return next
+      this.#cache.changed(account)
+    }
+    throw new Refusal('unavailable')
+  }
+
+  /** `update` on behalf of one of its devices; refuses (401) if that was removed meanwhile. */
+  updateBy(
+    address: DeviceAddress,
+    change: (account: Account, device: Device) => Account | undefined,
+    others: (changed: Account, before: Account) => readonly Statement[] = () => [],
+  ): Promise<Account> {
+    const by = (account: Account) => {
+      const device = deviceOf(account, address.deviceId)
+      if (!device) throw new Refusal('invalid-credentials')
+      return change(account, device)
+    }
+    return this.update(address.aci, by, others)
+  }
+
+  /** Takes a device away with all that is its own; its sockets close. Nothing happens if it is not there. */
+  async unlink(aci: Aci, deviceId: DeviceId): Promise<void> {
+    let gone = false
+    const without = (account: Account) => {
+      gone = deviceOf(account, deviceId) !== undefined
+      if (!gone) return undefined
+      return { ...account, devices: account.devices.filter(({ id }) => id !== deviceId) }
+    }
+    await this.update(aci, without, (_, before) => this.unlinking(before, deviceId))
+    if (gone) this.sendAway(aci, [deviceId])
+  }
+
+  /** Removes an account and everything that is kept of it; its number remembers it for 30 days. */
+  async delete(aci: Aci): Promise<void> {
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const account = await this.#cache.get(aci)
+      if (!account) return
+      const written = await this.#sql.write(this.deleting(account))
+      this.#cache.changed(account)
+      if (written.ok) return this.sendAway(aci, allDevicesOf(account))
+    }
+    throw new Refusal('unavailable')
+  }
+
+  /** The statements of `delete`, for whoever deletes an account on the way to something else. */
+  deleting(account: Account): Statement[] {
+    const expiresAtMs = this.#clock.nowMs() + REMEMBER_DELETED_MS
+    return [
+      ...this.#store.deletion(account),
+      this.#store.remembering(account.pni, account.aci, expiresAtMs),
+      ...this.#belongings.flatMap((one) => one.deleted?.(account) ?? []),
+    ]
+  }
+
+  /** The statements that take from an account what does not outlive its being registered anew. */
+  replacing(account: Account): Statement[] {
+    return this.#belongings.flatMap((one) => one.replaced?.(account) ?? [])
+  }
+
+  /** The statements that take from a device what is its own. */
+  unlinking(account: Account, deviceId: DeviceId): Statement[] {
+    return this.#belongings.flatMap((one) => one.unlinked?.(account, deviceId) ?? [])
+  }
+
+  sendAway(aci: Aci, devices: readonly DeviceId[]): void {
+    for (const tell of this.#sendAway) tell(aci, devices)
+  }
+
+  /** The identity that a number had before its account was deleted, if that is not long ago. */
+  formerAci(pni: Pni): Promise<Aci | undefined> {
+    return this.#store.deletedAci(pni, this.#clock.nowMs())
+  }
+
+  /** The statement by which a number forgets its deleted account. */
+  forgettingFormer(pni: Pni): Statement {
+    return this.#store.forgetting(pni)
+  }
+
   /** Refuses (422) an account that lets only some in, and has no key for them. */
   async setAttributes(address: DeviceAddress, attributes: Attributes): Promise<void> {
     if (!attributes.unrestrictedUnidentifiedAccess && attributes.unidentifiedAccessKey === undefined)
       throw new Refusal('invalid', { field: 'unidentifiedAccessKey', message: 'is needed' })
-    await this.#update(address, (account, device) => ({
+    await this.updateBy(address, (account, device) => ({
       ...account,
       ...accessOf(attributes),
       devices: replaceDevice(account, {
@@ -139,7 +260,7 @@ export class Accounts {
   }
 
   async setCapabilities(address: DeviceAddress, capabilities: ReadonlySet<Capability>): Promise<void> {
-    await this.#update(address, (account, device) => ({
+    await this.updateBy(address, (account, device) => ({
       ...account,
       devices: replaceDevice(account, { ...device, capabilities }),
     }))
@@ -149,19 +270,6 @@ export class Accounts {
   async exists(id: ServiceId, remoteAddress: string): Promise<boolean> {
     await this.#limits.take('checkAccountExistence', remoteAddress)
     return (await this.#cache.get(id)) !== undefined
-  }
-
-  async #update(
-    address: DeviceAddress,
-    change: (account: Account, device: Device) => Account,
-  ): Promise<void> {
-    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
-      const { account, device } = await this.of(address)
-      const changed = { ...change(account, device), version: account.version + 1 }
-      if (await this.put(changed, [])) return
-      this.#cache.changed(account)
-    }
-    throw new Refusal('unavailable')
   }
 
   async #prove(connection: object, authorization: string): Promise<DeviceAddress | undefined> {
@@ -204,7 +312,9 @@ export const accessOf = (attributes: Attributes) => ({
   discoverableByPhoneNumber: attributes.discoverableByPhoneNumber,
 })
 
-const replaceDevice = (account: Account, device: Device): Device[] =>
+export const allDevicesOf = (account: Account): DeviceId[] => account.devices.map(({ id }) => id)
+
+export const replaceDevice = (account: Account, device: Device): Device[] =>
   account.devices.map((other) => (other.id === device.id ? device : other))
 
 function parseUsername(username: string): DeviceAddress | undefined {

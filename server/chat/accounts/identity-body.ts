@@ -5,8 +5,8 @@ export const identityBody = (account: Account, storageOf: Account | undefined = 
   uuid: account.aci,
   number: account.e164,
   pni: account.pni,
-  usernameHash: null,
-  usernameLinkHandle: null,
+  usernameHash: account.usernameHash ?? null,
+  usernameLinkHandle: account.usernameLinkHandle ?? null,
   storageCapable: storageOf !== undefined && hasCapability(storageOf, 'storage', 'any'),
   entitlements: { badges: [], backup: null },
 })

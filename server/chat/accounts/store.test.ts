@@ -39,6 +39,7 @@ const devices = fc.uniqueArray(
     fcmToken: optional(text),
     userAgent: optional(text),
     lastSeenMs: instant,
+    createdAtCiphertext: optional(bytes(0, 100)),
   }),
   { minLength: 1, maxLength: 6, selector: ({ id }) => id },
 )
@@ -49,6 +50,9 @@ const settings = fc.record({
   unrestrictedUnidentifiedAccess: fc.boolean(),
   discoverableByPhoneNumber: fc.boolean(),
   createdAtMs: instant,
+  usernameHash: optional(bytes(32)),
+  usernameLinkHandle: optional(fc.uuid()),
+  registrationLock: optional(fc.record({ salt: text, hash: text })),
 })
 
 const inOrder = (account: Account): Account => ({

@@ -11,18 +11,19 @@ import {
   uuidToBytes,
 } from '../../../wire/types.ts'
 import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
-import type { Account, Device } from './account.ts'
+import type { Account, Device, SaltedHash } from './account.ts'
 
 const DEVICE_COLUMNS = `aci, device_id, created_at_ms, auth_salt, auth_hash, registration_id, pni_registration_id,
-  name, capabilities, fetches_messages, apn_token, fcm_token, user_agent, last_seen_ms`
+  name, capabilities, fetches_messages, apn_token, fcm_token, user_agent, last_seen_ms,
+  created_at_ciphertext`
 
 /** One query, so that an account and its devices are of one moment. */
 const SELECT_ACCOUNT = `SELECT accounts.*, device_id, devices.created_at_ms AS device_created_at_ms, auth_salt, auth_hash,
     registration_id, pni_registration_id, name, capabilities, fetches_messages, apn_token, fcm_token, user_agent,
-    last_seen_ms
+    last_seen_ms, created_at_ciphertext
   FROM accounts JOIN devices ON devices.aci = accounts.aci WHERE accounts.aci = $1 ORDER BY device_id`
 const INSERT_DEVICE = `INSERT INTO devices (${DEVICE_COLUMNS})
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 
 /** Owns the tables of accounts, devices and phone numbers' identities. */
 export class AccountStore {
@@ -69,8 +70,9 @@ export class AccountStore {
       },
       {
         sql: `INSERT INTO accounts (version, e164, pni, aci_identity_key, pni_identity_key, unidentified_access_key,
-                unrestricted_unidentified_access, discoverable_by_phone_number, created_at_ms, aci)
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+                unrestricted_unidentified_access, discoverable_by_phone_number, created_at_ms, username_hash,
+                username_link_handle, registration_lock_salt, registration_lock_hash, aci)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
         args: [...accountValues(account), uuidToBytes(account.aci)],
       },
       ...account.devices.map((device) => ({ sql: INSERT_DEVICE, args: deviceValues(account.aci, device) })),
@@ -84,14 +86,58 @@ export class AccountStore {
       {
         sql: `UPDATE accounts SET version = $1, e164 = $2, pni = $3, aci_identity_key = $4, pni_identity_key = $5,
                 unidentified_access_key = $6, unrestricted_unidentified_access = $7,
-                discoverable_by_phone_number = $8, created_at_ms = $9
-              WHERE aci = $10 AND version = $11`,
+                discoverable_by_phone_number = $8, created_at_ms = $9, username_hash = $10,
+                username_link_handle = $11, registration_lock_salt = $12, registration_lock_hash = $13
+              WHERE aci = $14 AND version = $15`,
         args: [...accountValues(account), aci, account.version - 1],
         must: 1,
       },
       { sql: 'DELETE FROM devices WHERE aci = $1', args: [aci] },
       ...account.devices.map((device) => ({ sql: INSERT_DEVICE, args: deviceValues(account.aci, device) })),
     ]
+  }
+
+  /** Removes an account; unmet at 0 if it is no longer at this version. */
+  deletion(account: Account): Statement[] {
+    const aci = uuidToBytes(account.aci)
+    return [
+      {
+        sql: 'DELETE FROM accounts WHERE aci = $1 AND version = $2',
+        args: [aci, account.version],
+        must: 1,
+      },
+      { sql: 'DELETE FROM devices WHERE aci = $1', args: [aci] },
+      {
+        sql: 'DELETE FROM account_pnis WHERE pni = $1 AND aci = $2',
+        args: [uuidToBytes(uuidOf(account.pni)), aci],
+      },
+    ]
+  }
+
+  /** Remembers whose a number's identity was, until `expiresAtMs`. */
+  remembering(pni: Pni, aci: Aci, expiresAtMs: number): Statement {
+    return {
+      sql: `INSERT INTO deleted_accounts (pni, aci, expires_at_ms) VALUES ($1, $2, $3)
+            ON CONFLICT (pni) DO UPDATE SET aci = excluded.aci, expires_at_ms = excluded.expires_at_ms`,
+      args: [uuidToBytes(uuidOf(pni)), uuidToBytes(aci), expiresAtMs],
+    }
+  }
+
+  forgetting(pni: Pni): Statement {
+    return { sql: 'DELETE FROM deleted_accounts WHERE pni = $1', args: [uuidToBytes(uuidOf(pni))] }
+  }
+
+  /** The account that held a number's identity last, if it was deleted and is still remembered. */
+  async deletedAci(pni: Pni, nowMs: number): Promise<Aci | undefined> {
+    const [row] = await this.sql.read(
+      'SELECT aci FROM deleted_accounts WHERE pni = $1 AND expires_at_ms > $2',
+      [uuidToBytes(uuidOf(pni)), nowMs],
+    )
+    return row && (uuidFromBytes(row['aci'] as Uint8Array) as Aci)
+  }
+
+  async forgetExpired(nowMs: number): Promise<void> {
+    await this.sql.write([{ sql: 'DELETE FROM deleted_accounts WHERE expires_at_ms <= $1', args: [nowMs] }])
   }
 
   /** Notes the day of a device's last visit; it does not count as a write of the account. */
@@ -115,6 +161,10 @@ const accountValues = (account: Account): SqlValue[] => [
   Number(account.unrestrictedUnidentifiedAccess),
   Number(account.discoverableByPhoneNumber),
   account.createdAtMs,
+  account.usernameHash ?? null,
+  account.usernameLinkHandle ?? null,
+  account.registrationLock?.salt ?? null,
+  account.registrationLock?.hash ?? null,
 ]
 
 const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
@@ -132,11 +182,15 @@ const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
   device.fcmToken ?? null,
   device.userAgent ?? null,
   device.lastSeenMs,
+  device.createdAtCiphertext ?? null,
 ]
 
 /** Accounts are kept in memory, apart from the answer that they came in. */
 const optional = (bytes: SqlValue | undefined): Uint8Array | undefined =>
   bytes instanceof Uint8Array ? compact(bytes) : undefined
+
+const toSaltedHash = (salt: SqlValue | undefined, hash: SqlValue | undefined): SaltedHash | undefined =>
+  typeof salt === 'string' && typeof hash === 'string' ? { salt, hash } : undefined
 
 const toAccount = (row: SqlRow, devices: Device[]): Account => ({
   aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
@@ -148,6 +202,9 @@ const toAccount = (row: SqlRow, devices: Device[]): Account => ({
   unrestrictedUnidentifiedAccess: row['unrestricted_unidentified_access'] === 1,
   discoverableByPhoneNumber: row['discoverable_by_phone_number'] === 1,
   createdAtMs: row['created_at_ms'] as number,
+  usernameHash: optional(row['username_hash']),
+  usernameLinkHandle: (row['username_link_handle'] as string | null) ?? undefined,
+  registrationLock: toSaltedHash(row['registration_lock_salt'], row['registration_lock_hash']),
   version: row['version'] as number,
   devices,
 })
@@ -166,4 +223,5 @@ const toDevice = (row: SqlRow): Device => ({
   fcmToken: (row['fcm_token'] as string | null) ?? undefined,
   userAgent: (row['user_agent'] as string | null) ?? undefined,
   lastSeenMs: row['last_seen_ms'] as number,
+  createdAtCiphertext: optional(row['created_at_ciphertext']),
 })

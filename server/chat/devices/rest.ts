@@ -11,7 +11,7 @@ export const devicesRest = (accounts: Accounts): Bound[] =>
         name: device.name ?? null,
         lastSeen: device.lastSeenMs,
         registrationId: device.registrationId,
-        createdAtCiphertext: null,
+        createdAtCiphertext: device.createdAtCiphertext ?? null,
       }))
       return { status: 200, body: { devices } }
     },

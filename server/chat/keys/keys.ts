@@ -125,8 +125,26 @@ export class Keys {
     )
   }
 
-  forget(aci: Aci): Statement[] {
+  /** New repeated-use keys for the phone number identity of every device; what was there for once is gone. */
+  forNewNumber(aci: Aci, keys: ReadonlyMap<DeviceId, RepeatedUseKeys>): Statement[] {
+    return [
+      ...this.#store.clearOneTime(aci, 'pni'),
+      ...Array.from(keys, ([deviceId, own]) =>
+        this.#store.storeRepeatedUse({ aci, identity: 'pni', deviceId }, own),
+      ),
+    ]
+  }
+
+  deleted({ aci }: Account): Statement[] {
     return this.#store.clear(aci)
+  }
+
+  replaced({ aci }: Account): Statement[] {
+    return this.#store.clear(aci)
+  }
+
+  unlinked({ aci }: Account, deviceId: DeviceId): Statement[] {
+    return this.#store.clearDevice(aci, deviceId)
   }
 
   async #reach(access: Access, target: ServiceId, deviceId: DeviceId | undefined): Promise<Admitted> {

@@ -10,7 +10,8 @@ export type RepeatedUseKeys = { readonly ec: SignedPreKey; readonly kem: SignedP
 
 const OF = 'aci = $1 AND identity = $2 AND device_id = $3'
 const ownerArgs = (owner: KeyOwner): SqlValue[] => [uuidToBytes(owner.aci), owner.identity, owner.deviceId]
-const TABLES = ['repeated_use_pre_keys', 'one_time_ec_pre_keys', 'one_time_kem_pre_keys'] as const
+const ONE_TIME_TABLES = ['one_time_ec_pre_keys', 'one_time_kem_pre_keys'] as const
+const TABLES = ['repeated_use_pre_keys', ...ONE_TIME_TABLES] as const
 
 /** The law: a one-time key leaves the table in the statement that reads it. */
 export class KeyStore {
@@ -73,6 +74,22 @@ export class KeyStore {
         args: [...ownerArgs(owner), ...signedArgs(key)],
       })),
     ]
+  }
+
+  /** Every key of a device, both identities. */
+  clearDevice(aci: Aci, deviceId: DeviceId): Statement[] {
+    return TABLES.map((table) => ({
+      sql: `DELETE FROM ${table} WHERE aci = $1 AND device_id = $2`,
+      args: [uuidToBytes(aci), deviceId],
+    }))
+  }
+
+  /** Every one-time key of one identity, all devices. */
+  clearOneTime(aci: Aci, identity: IdentityType): Statement[] {
+    return ONE_TIME_TABLES.map((table) => ({
+      sql: `DELETE FROM ${table} WHERE aci = $1 AND identity = $2`,
+      args: [uuidToBytes(aci), identity],
+    }))
   }
 
   /** Every key of an account, both identities, all devices. */

@@ -216,7 +216,7 @@ test('the newest reader displaces the one before it, and a lost account all of t
   await sendAll([2])
   await settled()
   assert.deepEqual([first.timestamps, second.timestamps], [[1], [1, 2]])
-  rules.queues.disconnect(alice.aci)
+  rules.queues.disconnect(alice.aci, [1])
   assert.equal(second.closeCode, 4401)
 })
 

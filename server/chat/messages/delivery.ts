@@ -57,7 +57,7 @@ export class Delivery implements SocketListener {
     queues.claim(queue, this)
     this.#subscriptions = [
       queues.listen(queue, (event) => this.#heard(event)),
-      queues.listenToAccount(queue.aci, () => connection.close(CLOSE.reauthenticate)),
+      queues.listenToDevice(queue, () => connection.close(CLOSE.reauthenticate)),
     ]
     connection.listen(this)
     void this.#begin()

@@ -1,8 +1,9 @@
 // The queues of devices: what is added is durable before anybody hears of it, and gone soon after it is acknowledged.
-import type { Aci } from '../../../wire/types.ts'
+import type { Aci, DeviceAddress, DeviceId } from '../../../wire/types.ts'
 import type { Bus, BusEvent, Subscription } from '../../kit/bus.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
+import type { Account } from '../accounts/account.ts'
 import type { Acknowledgeable } from './envelope.ts'
 import { type Handed, Removals } from './removals.ts'
 import { Sequence, seqAt } from './sequence.ts'
@@ -109,18 +110,27 @@ export class Queues {
     this.#publish(queue, { type: 'connected', local: reader })
   }
 
-  /** Sends every socket of an account away; they have to authenticate again. */
-  disconnect(aci: Aci): void {
-    this.#bus.publish(accountChannel(aci), { type: 'disconnect' })
+  /** Sends the sockets of devices away; they have to authenticate again. */
+  disconnect(aci: Aci, devices: readonly DeviceId[]): void {
+    for (const deviceId of devices)
+      this.#bus.publish(deviceChannel({ aci, deviceId }), { type: 'disconnect' })
   }
 
-  listenToAccount(aci: Aci, listener: () => void): Subscription {
-    return this.#bus.subscribe(accountChannel(aci), listener)
+  /** Tells when a device's sockets must go. */
+  listenToDevice(address: DeviceAddress, listener: () => void): Subscription {
+    return this.#bus.subscribe(deviceChannel(address), listener)
   }
 
-  /** The statement that empties all queues of an account. */
-  clearing(aci: Aci): Statement {
-    return this.#store.clear(aci)
+  deleted({ aci }: Account): Statement[] {
+    return [this.#store.clear(aci)]
+  }
+
+  replaced({ aci }: Account): Statement[] {
+    return [this.#store.clear(aci)]
+  }
+
+  unlinked({ aci }: Account, deviceId: DeviceId): Statement[] {
+    return [this.#store.clearDevice(aci, deviceId)]
   }
 
   /** Removes what nobody fetched for 30 days. */
@@ -144,4 +154,4 @@ export class Queues {
   }
 }
 
-const accountChannel = (aci: Aci) => `account:${aci}`
+const deviceChannel = ({ aci, deviceId }: DeviceAddress) => `device:${aci}.${deviceId}`

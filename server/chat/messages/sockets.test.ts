@@ -77,7 +77,7 @@ test('a socket without messages displaces nobody and gets none, and goes with it
   await rules.sql.idle()
   assert.deepEqual([reader.timestamps, quiet.asked], [[1], []])
   assert.deepEqual([reader.closeCode, quiet.closeCode], [undefined, undefined])
-  rules.queues.disconnect(account.aci)
+  rules.queues.disconnect(account.aci, [1])
   assert.deepEqual([reader.closeCode, quiet.closeCode], [4401, 4401])
 })
 

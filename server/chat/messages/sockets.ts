@@ -71,9 +71,9 @@ export class Sockets {
   }
 
   /** A socket for requests alone: it displaces nobody, but has to go when the device does. */
-  #serve(connection: Connection, { aci }: DeviceAddress): void {
+  #serve(connection: Connection, address: DeviceAddress): void {
     const close = () => connection.close(CLOSE.reauthenticate)
-    const subscription = this.#options.queues.listenToAccount(aci, close)
+    const subscription = this.#options.queues.listenToDevice(address, close)
     connection.listen({ answered: () => {}, drained: () => {}, closed: () => subscription.cancel() })
   }
 

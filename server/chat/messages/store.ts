@@ -67,6 +67,13 @@ export class MessageStore {
     return { sql: 'DELETE FROM messages WHERE aci = $1', args: [uuidToBytes(aci)] }
   }
 
+  clearDevice(aci: Aci, deviceId: DeviceId): Statement {
+    return {
+      sql: 'DELETE FROM messages WHERE aci = $1 AND device_id = $2',
+      args: [uuidToBytes(aci), deviceId],
+    }
+  }
+
   async page(queue: Queue, after: number, limit: number): Promise<Queued[]> {
     const rows = await this.#sql.read(
       `SELECT seq, envelope FROM messages WHERE ${OF} AND seq > $4 ORDER BY seq LIMIT $5`,

@@ -82,7 +82,7 @@ test('registering again keeps the identities, and ends all that the old devices 
   const about = { type: 1, source: undefined, destination: old.aci, clientTimestampMs: 1, story: false }
   await queues.add([{ queue, envelope: Buffer.of(8, 1), about }])
   let sentAway = 0
-  queues.listenToAccount(old.aci, () => sentAway++)
+  queues.listenToDevice({ aci: old.aci, deviceId: 1 }, () => sentAway++)
   clock.advance(5_000)
 
   const again = await register(number, registrationOf(await verified(number)), 'another password')

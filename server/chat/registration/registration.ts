@@ -9,14 +9,13 @@ import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, hasCapability } from '../accounts/account.ts'
-import { type Accounts, accessOf, startOfDay } from '../accounts/accounts.ts'
+import { type Accounts, accessOf, allDevicesOf, startOfDay } from '../accounts/accounts.ts'
 import { attributesOf } from '../accounts/attributes.ts'
 import { hashPassword } from '../accounts/device-password.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Keys } from '../keys/keys.ts'
 import { checkSignedEc, checkSignedKem, readIdentityKey } from '../keys/signatures.ts'
 import type { RepeatedUseKeys } from '../keys/store.ts'
-import type { Queues } from '../messages/queues.ts'
 import type { Verification } from '../verification/verification.ts'
 
 const MAX_RETRIES = 10
@@ -33,7 +32,6 @@ export type Registered =
 export type RegistrationOptions = {
   readonly accounts: Accounts
   readonly keys: Keys
-  readonly queues: Queues
   readonly verification: Verification
   readonly limits: Limits
   readonly clock: Clock
@@ -94,14 +92,14 @@ export class Registration {
     identities: Readonly<Record<IdentityType, Identity>>,
     proof: Statement,
   ): Promise<boolean> {
-    const { accounts, keys, queues } = this.#options
+    const { accounts, keys } = this.#options
     const fresh = { aci: identities.aci.keys, pni: identities.pni.keys }
     const done = await accounts.put(account, [
       proof,
-      ...(previous ? [...keys.forget(account.aci), queues.clearing(account.aci)] : []),
+      ...(previous ? accounts.replacing(previous) : []),
       ...keys.forNewDevice(account.aci, PRIMARY_DEVICE, fresh),
     ])
-    if (done && previous) queues.disconnect(account.aci)
+    if (done && previous) accounts.sendAway(account.aci, allDevicesOf(previous))
     return done
   }
 
@@ -130,6 +128,7 @@ export class Registration {
       fcmToken: from.request.gcmToken?.gcmRegistrationId,
       userAgent: from.agent,
       lastSeenMs: startOfDay(nowMs),
+      createdAtCiphertext: undefined,
     }
     return {
       aci: from.previous?.aci ?? (random.uuid() as Aci),
@@ -139,6 +138,9 @@ export class Registration {
       pniIdentityKey: from.identities.pni.identityKey,
       ...accessOf(attributes),
       createdAtMs: from.previous?.createdAtMs ?? nowMs,
+      usernameHash: from.previous?.usernameHash,
+      usernameLinkHandle: from.previous?.usernameLinkHandle,
+      registrationLock: undefined,
       version: (from.previous?.version ?? 0) + 1,
       devices: [device],
     }
