@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
-import * as keysServices from '../../wire/gen/keys.js'
-import * as messagesServices from '../../wire/gen/messages.js'
 import type { Rpc, Service } from '../../wire/service.ts'
 import { uuidToBytes } from '../../wire/types.ts'
 import { authorizationOf } from '../client/https.ts'
+import { type Registered, register } from '../client/register.ts'
+import { RPCS } from '../services.ts'
 import { exchange } from './doors.ts'
 import { Fuzzer } from './fuzzer.ts'
 
@@ -18,14 +18,15 @@ const STATUSES = ['0', '3', '5', '8', '12', '16']
 /** INTERNAL says that the framing was broken, which only the client can do. */
 const FRAMING = [...STATUSES, '13']
 
-const isService = (value: object): value is Service => 'rpcs' in value
-const exported: object[] = [...Object.values(keysServices), ...Object.values(messagesServices)]
-const services = exported.filter(isService)
-const rpcs = services.flatMap((service) => Object.values(service.rpcs).map((rpc) => ({ service, rpc })))
+/** What ends the account that calls it. */
+const FATAL = ['/org.signal.chat.account.Accounts/DeleteAccount']
 
 let fuzzer: Fuzzer
+/** Calls what is fatal. */
+let victim: Registered
 before(async () => {
   fuzzer = await Fuzzer.open()
+  victim = await register(fuzzer.server)
 })
 after(() => fuzzer.close())
 
@@ -36,7 +37,8 @@ const framed = (message: Uint8Array): Buffer => {
 }
 
 async function call(service: Service, rpc: Rpc, body: Uint8Array): Promise<string | undefined> {
-  const credentials = service.auth === 'device' ? authorizationOf(fuzzer.cast.own) : {}
+  const caller = FATAL.includes(rpc.path) ? victim : fuzzer.cast.own
+  const credentials = service.auth === 'device' ? authorizationOf(caller) : {}
   const headers = { ':method': 'POST', ':path': rpc.path, 'content-type': 'application/grpc', te: 'trailers' }
   const reply = await exchange(fuzzer.doors.session, { ...headers, ...credentials }, body)
   assert.equal(reply.status, 200)
@@ -96,7 +98,7 @@ const BOMBS: Readonly<Record<string, Buffer>> = {
   nothing: Buffer.alloc(0),
 }
 
-for (const { service, rpc } of rpcs) {
+for (const { service, rpc } of RPCS) {
   test(`${rpc.path} answers random and damaged messages with a status of its own`, async () => {
     const valid = example(rpc)
     const damaged = fc
@@ -145,7 +147,7 @@ for (const { service, rpc } of rpcs) {
 }
 
 test('a bomb is refused in less time than a frame of the screen takes', () => {
-  for (const { rpc } of rpcs)
+  for (const { rpc } of RPCS)
     for (const [name, bytes] of Object.entries(BOMBS)) {
       const times = Array.from({ length: 5 }, () => decodingMs(rpc, bytes))
       assert.ok(Math.min(...times) < 16, `${rpc.path}, ${name}: ${Math.min(...times)} ms`)
