@@ -15,6 +15,7 @@ const COMPOSITION = ['server/main.ts', 'server/up.ts', 'server/warm.ts', 'server
 /** Who else may read the contract's own shapes, and why. Everybody else gets values from a door. */
 const CONTRACT_READERS: Readonly<Record<string, string>> = {
   'server/kit/grpc-message.ts': 'the five-byte prefix is written by the same writer as the message',
+  'server/chat/chat.ts': 'Accounts is one service, and several capabilities bring its parts',
   'server/kit/grpc-status.ts': 'google.rpc.Status is what the gRPC door itself says; no rule sees it',
   'server/chat/messages/envelope.ts': 'an envelope is stored as the bytes that clients get',
   'server/chat/accounts/service-identifier.ts': "gRPC's way to write an id, for every capability's grpc.ts",

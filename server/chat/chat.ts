@@ -1,10 +1,11 @@
 // Signal-Server: the capabilities in their order. One may use those before it; what points back is registered here.
 import { join } from 'node:path'
+import { AccountsAnonymous, Accounts as AccountsService } from '../../wire/gen/account.js'
 import type { Bound } from '../../wire/route.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
-import type { GrpcMethod } from '../kit/grpc-service.ts'
+import { type GrpcMethod, implementService } from '../kit/grpc-service.ts'
 import { Limits } from '../kit/limits.ts'
 import type { Random } from '../kit/random.ts'
 import type { Authenticate } from '../kit/router.ts'
@@ -13,6 +14,7 @@ import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql } from '../kit/sql/sql.ts'
 import type { Admit } from '../kit/websocket.ts'
 import { Accounts } from './accounts/accounts.ts'
+import { accountsAnonymousGrpc, accountsGrpc } from './accounts/grpc.ts'
 import { accountsRest } from './accounts/rest.ts'
 import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
 import { Configuration } from './configuration/configuration.ts'
@@ -96,7 +98,40 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...configurationRest(configuration),
       ...keepaliveRest(),
     ],
-    grpc: [...keysGrpc(keys), ...messagesGrpc(messages)],
+    grpc: [
+      // One service, of which several capabilities bring their parts: what a part brings leaves this list.
+      ...implementService(AccountsService, {
+        ...accountsGrpc(accounts),
+        deleteAccount: 'unimplemented',
+        setRegistrationLock: 'unimplemented',
+        clearRegistrationLock: 'unimplemented',
+        reserveUsernameHash: 'unimplemented',
+        confirmUsernameHash: 'unimplemented',
+        deleteUsernameHash: 'unimplemented',
+        setUsernameLink: 'unimplemented',
+        deleteUsernameLink: 'unimplemented',
+        configureUnidentifiedAccess: 'unimplemented',
+        setDiscoverableByPhoneNumber: 'unimplemented',
+        setRegistrationRecoveryPassword: 'unimplemented',
+        setZkCredentialKey: 'unimplemented',
+        changeNumber: 'unimplemented',
+        getAccountDataReport: 'unimplemented',
+        getCapabilities: 'unimplemented',
+        generateTotpKey: 'unimplemented',
+        confirmTotpKey: 'unimplemented',
+        listTotpKeys: 'unimplemented',
+        setTotpKeyMetadata: 'unimplemented',
+        removeTotpKey: 'unimplemented',
+      }),
+      ...implementService(AccountsAnonymous, {
+        ...accountsAnonymousGrpc(accounts),
+        lookupUsernameHash: 'unimplemented',
+        lookupUsernameLink: 'unimplemented',
+        getCapabilities: 'unimplemented',
+      }),
+      ...keysGrpc(keys),
+      ...messagesGrpc(messages),
+    ],
     admit: sockets.admit,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),

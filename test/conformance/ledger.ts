@@ -107,21 +107,36 @@ export const LEDGER: readonly Section[] = [
         'DELETE /v1/accounts/me': issue(3),
         'PUT /v2/accounts/number': issue(3),
       }),
-      ...rpcs(
-        'org.signal.chat.account.Accounts',
-        all(
-          issue(3),
-          `GetAccountIdentity GetEntitlements DeleteAccount SetRegistrationLock ClearRegistrationLock
-           ReserveUsernameHash ConfirmUsernameHash DeleteUsernameHash SetUsernameLink DeleteUsernameLink
-           ConfigureUnidentifiedAccess SetDiscoverableByPhoneNumber SetRegistrationRecoveryPassword
-           SetZkCredentialKey ChangeNumber GetAccountDataReport GetCapabilities GenerateTotpKey ConfirmTotpKey
-           ListTotpKeys SetTotpKeyMetadata RemoveTotpKey`,
-        ),
-      ),
-      ...rpcs(
-        'org.signal.chat.account.AccountsAnonymous',
-        all(issue(3), 'CheckAccountExistence LookupUsernameHash LookupUsernameLink GetCapabilities'),
-      ),
+      ...rpcs('org.signal.chat.account.Accounts', {
+        GetAccountIdentity: done,
+        GetEntitlements: partly('always empty: there are no badges, and backups are issue 3'),
+        DeleteAccount: issue(3),
+        SetRegistrationLock: issue(3),
+        ClearRegistrationLock: issue(3),
+        ReserveUsernameHash: issue(3),
+        ConfirmUsernameHash: issue(3),
+        DeleteUsernameHash: issue(3),
+        SetUsernameLink: issue(3),
+        DeleteUsernameLink: issue(3),
+        ConfigureUnidentifiedAccess: issue(3),
+        SetDiscoverableByPhoneNumber: issue(3),
+        SetRegistrationRecoveryPassword: issue(3),
+        SetZkCredentialKey: issue(3),
+        ChangeNumber: issue(3),
+        GetAccountDataReport: issue(3),
+        GetCapabilities: issue(3),
+        GenerateTotpKey: issue(3),
+        ConfirmTotpKey: issue(3),
+        ListTotpKeys: issue(3),
+        SetTotpKeyMetadata: issue(3),
+        RemoveTotpKey: issue(3),
+      }),
+      ...rpcs('org.signal.chat.account.AccountsAnonymous', {
+        CheckAccountExistence: done,
+        LookupUsernameHash: issue(3),
+        LookupUsernameLink: issue(3),
+        GetCapabilities: issue(3),
+      }),
     ],
   },
   {

@@ -18,6 +18,5671 @@ export const org = $root.org = (() => {
 
 			const chat = {};
 
+			chat.account = (function() {
+
+				const account = {};
+
+				account.GetAccountIdentityRequest = (function() {
+
+					const GetAccountIdentityRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAccountIdentityRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAccountIdentityRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetAccountIdentityRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAccountIdentityRequest;
+				})();
+
+				account.GetAccountIdentityResponse = (function() {
+
+					const GetAccountIdentityResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAccountIdentityResponse.prototype.accountIdentifiers = null;
+
+					GetAccountIdentityResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountIdentifiers != null && $Object.hasOwnProperty.call(message, "accountIdentifiers"))
+							$root.org.signal.chat.common.AccountIdentifiers.encode(message.accountIdentifiers, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAccountIdentityResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetAccountIdentityResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.accountIdentifiers = $root.org.signal.chat.common.AccountIdentifiers.decode(reader, reader.size(), $undefined, _depth + 1, message.accountIdentifiers);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAccountIdentityResponse;
+				})();
+
+				account.GetEntitlementsRequest = (function() {
+
+					const GetEntitlementsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetEntitlementsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetEntitlementsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetEntitlementsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetEntitlementsRequest;
+				})();
+
+				account.GetEntitlementsResponse = (function() {
+
+					const GetEntitlementsResponse = function (properties) {
+						this.badges = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetEntitlementsResponse.prototype.badges = $util.emptyArray;
+					GetEntitlementsResponse.prototype.backup = null;
+
+					GetEntitlementsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.badges != null && message.badges.length)
+							for (let i = 0; i < message.badges.length; ++i)
+								$root.org.signal.chat.account.GetEntitlementsResponse.BadgeEntitlement.encode(message.badges[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.backup != null && $Object.hasOwnProperty.call(message, "backup"))
+							$root.org.signal.chat.account.GetEntitlementsResponse.BackupEntitlement.encode(message.backup, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetEntitlementsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetEntitlementsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (!(message.badges && message.badges.length))
+										message.badges = [];
+									message.badges.push($root.org.signal.chat.account.GetEntitlementsResponse.BadgeEntitlement.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.backup = $root.org.signal.chat.account.GetEntitlementsResponse.BackupEntitlement.decode(reader, reader.size(), $undefined, _depth + 1, message.backup);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetEntitlementsResponse.BadgeEntitlement = (function() {
+
+						const BadgeEntitlement = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						BadgeEntitlement.prototype.badgeId = "";
+						BadgeEntitlement.prototype.expirationEpochSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+						BadgeEntitlement.prototype.visible = false;
+
+						BadgeEntitlement.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.badgeId != null && $Object.hasOwnProperty.call(message, "badgeId") && message.badgeId !== "")
+								writer.uint32(10).string(message.badgeId);
+							if (message.expirationEpochSeconds != null && $Object.hasOwnProperty.call(message, "expirationEpochSeconds") && (typeof message.expirationEpochSeconds === "object" ? message.expirationEpochSeconds.low || message.expirationEpochSeconds.high : message.expirationEpochSeconds !== 0))
+								writer.uint32(16).uint64(message.expirationEpochSeconds);
+							if (message.visible != null && $Object.hasOwnProperty.call(message, "visible") && message.visible !== false)
+								writer.uint32(24).bool(message.visible);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						BadgeEntitlement.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.GetEntitlementsResponse.BadgeEntitlement();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.badgeId = value;
+										else
+											delete message.badgeId;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.expirationEpochSeconds = value;
+										else
+											delete message.expirationEpochSeconds;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.bool())
+											message.visible = value;
+										else
+											delete message.visible;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return BadgeEntitlement;
+					})();
+
+					GetEntitlementsResponse.BackupEntitlement = (function() {
+
+						const BackupEntitlement = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						BackupEntitlement.prototype.level = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+						BackupEntitlement.prototype.expirationEpochSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+						BackupEntitlement.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.level != null && $Object.hasOwnProperty.call(message, "level") && (typeof message.level === "object" ? message.level.low || message.level.high : message.level !== 0))
+								writer.uint32(8).uint64(message.level);
+							if (message.expirationEpochSeconds != null && $Object.hasOwnProperty.call(message, "expirationEpochSeconds") && (typeof message.expirationEpochSeconds === "object" ? message.expirationEpochSeconds.low || message.expirationEpochSeconds.high : message.expirationEpochSeconds !== 0))
+								writer.uint32(16).uint64(message.expirationEpochSeconds);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						BackupEntitlement.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.GetEntitlementsResponse.BackupEntitlement();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.level = value;
+										else
+											delete message.level;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.expirationEpochSeconds = value;
+										else
+											delete message.expirationEpochSeconds;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return BackupEntitlement;
+					})();
+
+					return GetEntitlementsResponse;
+				})();
+
+				account.DeleteAccountRequest = (function() {
+
+					const DeleteAccountRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAccountRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAccountRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteAccountRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAccountRequest;
+				})();
+
+				account.DeleteAccountResponse = (function() {
+
+					const DeleteAccountResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAccountResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAccountResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteAccountResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAccountResponse;
+				})();
+
+				account.SetRegistrationLockRequest = (function() {
+
+					const SetRegistrationLockRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetRegistrationLockRequest.prototype.registrationLock = $util.newBuffer([]);
+
+					SetRegistrationLockRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.registrationLock != null && $Object.hasOwnProperty.call(message, "registrationLock") && message.registrationLock.length)
+							writer.uint32(10).bytes(message.registrationLock);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetRegistrationLockRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetRegistrationLockRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.registrationLock = value;
+									else
+										delete message.registrationLock;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetRegistrationLockRequest;
+				})();
+
+				account.SetRegistrationLockResponse = (function() {
+
+					const SetRegistrationLockResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetRegistrationLockResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetRegistrationLockResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetRegistrationLockResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetRegistrationLockResponse;
+				})();
+
+				account.ClearRegistrationLockRequest = (function() {
+
+					const ClearRegistrationLockRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ClearRegistrationLockRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ClearRegistrationLockRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ClearRegistrationLockRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ClearRegistrationLockRequest;
+				})();
+
+				account.ClearRegistrationLockResponse = (function() {
+
+					const ClearRegistrationLockResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ClearRegistrationLockResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ClearRegistrationLockResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ClearRegistrationLockResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ClearRegistrationLockResponse;
+				})();
+
+				account.ReserveUsernameHashRequest = (function() {
+
+					const ReserveUsernameHashRequest = function (properties) {
+						this.usernameHashes = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ReserveUsernameHashRequest.prototype.usernameHashes = $util.emptyArray;
+
+					ReserveUsernameHashRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameHashes != null && message.usernameHashes.length)
+							for (let i = 0; i < message.usernameHashes.length; ++i)
+								writer.uint32(10).bytes(message.usernameHashes[i]);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ReserveUsernameHashRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ReserveUsernameHashRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (!(message.usernameHashes && message.usernameHashes.length))
+										message.usernameHashes = [];
+									message.usernameHashes.push(reader.bytes());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ReserveUsernameHashRequest;
+				})();
+
+				account.UsernameNotAvailable = (function() {
+
+					const UsernameNotAvailable = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					UsernameNotAvailable.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					UsernameNotAvailable.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.UsernameNotAvailable();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return UsernameNotAvailable;
+				})();
+
+				account.ReserveUsernameHashResponse = (function() {
+
+					const ReserveUsernameHashResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ReserveUsernameHashResponse.prototype.usernameHash = null;
+					ReserveUsernameHashResponse.prototype.usernameNotAvailable = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ReserveUsernameHashResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["usernameHash", "usernameNotAvailable"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ReserveUsernameHashResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameHash != null && $Object.hasOwnProperty.call(message, "usernameHash"))
+							writer.uint32(10).bytes(message.usernameHash);
+						if (message.usernameNotAvailable != null && $Object.hasOwnProperty.call(message, "usernameNotAvailable"))
+							$root.org.signal.chat.account.UsernameNotAvailable.encode(message.usernameNotAvailable, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ReserveUsernameHashResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ReserveUsernameHashResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.usernameHash = reader.bytes();
+									message.response = "usernameHash";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.usernameNotAvailable = $root.org.signal.chat.account.UsernameNotAvailable.decode(reader, reader.size(), $undefined, _depth + 1, message.usernameNotAvailable);
+									message.response = "usernameNotAvailable";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ReserveUsernameHashResponse;
+				})();
+
+				account.ConfirmUsernameHashRequest = (function() {
+
+					const ConfirmUsernameHashRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfirmUsernameHashRequest.prototype.usernameHash = $util.newBuffer([]);
+					ConfirmUsernameHashRequest.prototype.zkProof = $util.newBuffer([]);
+					ConfirmUsernameHashRequest.prototype.usernameCiphertext = $util.newBuffer([]);
+
+					ConfirmUsernameHashRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameHash != null && $Object.hasOwnProperty.call(message, "usernameHash") && message.usernameHash.length)
+							writer.uint32(10).bytes(message.usernameHash);
+						if (message.zkProof != null && $Object.hasOwnProperty.call(message, "zkProof") && message.zkProof.length)
+							writer.uint32(18).bytes(message.zkProof);
+						if (message.usernameCiphertext != null && $Object.hasOwnProperty.call(message, "usernameCiphertext") && message.usernameCiphertext.length)
+							writer.uint32(26).bytes(message.usernameCiphertext);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfirmUsernameHashRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfirmUsernameHashRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.usernameHash = value;
+									else
+										delete message.usernameHash;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.zkProof = value;
+									else
+										delete message.zkProof;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.usernameCiphertext = value;
+									else
+										delete message.usernameCiphertext;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ConfirmUsernameHashRequest;
+				})();
+
+				account.ConfirmUsernameHashResponse = (function() {
+
+					const ConfirmUsernameHashResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfirmUsernameHashResponse.prototype.confirmedUsernameHash = null;
+					ConfirmUsernameHashResponse.prototype.reservationNotFound = null;
+					ConfirmUsernameHashResponse.prototype.usernameNotAvailable = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ConfirmUsernameHashResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["confirmedUsernameHash", "reservationNotFound", "usernameNotAvailable"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ConfirmUsernameHashResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.confirmedUsernameHash != null && $Object.hasOwnProperty.call(message, "confirmedUsernameHash"))
+							$root.org.signal.chat.account.ConfirmUsernameHashResponse.ConfirmedUsernameHash.encode(message.confirmedUsernameHash, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.reservationNotFound != null && $Object.hasOwnProperty.call(message, "reservationNotFound"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.reservationNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.usernameNotAvailable != null && $Object.hasOwnProperty.call(message, "usernameNotAvailable"))
+							$root.org.signal.chat.account.UsernameNotAvailable.encode(message.usernameNotAvailable, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfirmUsernameHashResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfirmUsernameHashResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.confirmedUsernameHash = $root.org.signal.chat.account.ConfirmUsernameHashResponse.ConfirmedUsernameHash.decode(reader, reader.size(), $undefined, _depth + 1, message.confirmedUsernameHash);
+									message.response = "confirmedUsernameHash";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.reservationNotFound = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.reservationNotFound);
+									message.response = "reservationNotFound";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.usernameNotAvailable = $root.org.signal.chat.account.UsernameNotAvailable.decode(reader, reader.size(), $undefined, _depth + 1, message.usernameNotAvailable);
+									message.response = "usernameNotAvailable";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					ConfirmUsernameHashResponse.ConfirmedUsernameHash = (function() {
+
+						const ConfirmedUsernameHash = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						ConfirmedUsernameHash.prototype.usernameLinkHandle = $util.newBuffer([]);
+
+						ConfirmedUsernameHash.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.usernameLinkHandle != null && $Object.hasOwnProperty.call(message, "usernameLinkHandle") && message.usernameLinkHandle.length)
+								writer.uint32(18).bytes(message.usernameLinkHandle);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						ConfirmedUsernameHash.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.ConfirmUsernameHashResponse.ConfirmedUsernameHash();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.usernameLinkHandle = value;
+										else
+											delete message.usernameLinkHandle;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return ConfirmedUsernameHash;
+					})();
+
+					return ConfirmUsernameHashResponse;
+				})();
+
+				account.DeleteUsernameHashRequest = (function() {
+
+					const DeleteUsernameHashRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteUsernameHashRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteUsernameHashRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteUsernameHashRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteUsernameHashRequest;
+				})();
+
+				account.DeleteUsernameHashResponse = (function() {
+
+					const DeleteUsernameHashResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteUsernameHashResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteUsernameHashResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteUsernameHashResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteUsernameHashResponse;
+				})();
+
+				account.SetUsernameLinkRequest = (function() {
+
+					const SetUsernameLinkRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetUsernameLinkRequest.prototype.usernameCiphertext = $util.newBuffer([]);
+					SetUsernameLinkRequest.prototype.keepLinkHandle = false;
+
+					SetUsernameLinkRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameCiphertext != null && $Object.hasOwnProperty.call(message, "usernameCiphertext") && message.usernameCiphertext.length)
+							writer.uint32(10).bytes(message.usernameCiphertext);
+						if (message.keepLinkHandle != null && $Object.hasOwnProperty.call(message, "keepLinkHandle") && message.keepLinkHandle !== false)
+							writer.uint32(16).bool(message.keepLinkHandle);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetUsernameLinkRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetUsernameLinkRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.usernameCiphertext = value;
+									else
+										delete message.usernameCiphertext;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.keepLinkHandle = value;
+									else
+										delete message.keepLinkHandle;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetUsernameLinkRequest;
+				})();
+
+				account.SetUsernameLinkResponse = (function() {
+
+					const SetUsernameLinkResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetUsernameLinkResponse.prototype.usernameLinkHandle = null;
+					SetUsernameLinkResponse.prototype.noUsernameSet = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetUsernameLinkResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["usernameLinkHandle", "noUsernameSet"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetUsernameLinkResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameLinkHandle != null && $Object.hasOwnProperty.call(message, "usernameLinkHandle"))
+							writer.uint32(10).bytes(message.usernameLinkHandle);
+						if (message.noUsernameSet != null && $Object.hasOwnProperty.call(message, "noUsernameSet"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.noUsernameSet, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetUsernameLinkResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetUsernameLinkResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.usernameLinkHandle = reader.bytes();
+									message.response = "usernameLinkHandle";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.noUsernameSet = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.noUsernameSet);
+									message.response = "noUsernameSet";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetUsernameLinkResponse;
+				})();
+
+				account.DeleteUsernameLinkRequest = (function() {
+
+					const DeleteUsernameLinkRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteUsernameLinkRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteUsernameLinkRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteUsernameLinkRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteUsernameLinkRequest;
+				})();
+
+				account.DeleteUsernameLinkResponse = (function() {
+
+					const DeleteUsernameLinkResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteUsernameLinkResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteUsernameLinkResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.DeleteUsernameLinkResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteUsernameLinkResponse;
+				})();
+
+				account.ConfigureUnidentifiedAccessRequest = (function() {
+
+					const ConfigureUnidentifiedAccessRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfigureUnidentifiedAccessRequest.prototype.unidentifiedAccessKey = null;
+					ConfigureUnidentifiedAccessRequest.prototype.allowUnrestrictedUnidentifiedAccess = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ConfigureUnidentifiedAccessRequest.prototype, "configuration", {
+						get: $util.oneOfGetter($oneOfFields = ["unidentifiedAccessKey", "allowUnrestrictedUnidentifiedAccess"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ConfigureUnidentifiedAccessRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey"))
+							writer.uint32(10).bytes(message.unidentifiedAccessKey);
+						if (message.allowUnrestrictedUnidentifiedAccess != null && $Object.hasOwnProperty.call(message, "allowUnrestrictedUnidentifiedAccess"))
+							$root.google.protobuf.Empty.encode(message.allowUnrestrictedUnidentifiedAccess, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfigureUnidentifiedAccessRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfigureUnidentifiedAccessRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.unidentifiedAccessKey = reader.bytes();
+									message.configuration = "unidentifiedAccessKey";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.allowUnrestrictedUnidentifiedAccess = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.allowUnrestrictedUnidentifiedAccess);
+									message.configuration = "allowUnrestrictedUnidentifiedAccess";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ConfigureUnidentifiedAccessRequest;
+				})();
+
+				account.ConfigureUnidentifiedAccessResponse = (function() {
+
+					const ConfigureUnidentifiedAccessResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfigureUnidentifiedAccessResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfigureUnidentifiedAccessResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfigureUnidentifiedAccessResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ConfigureUnidentifiedAccessResponse;
+				})();
+
+				account.SetDiscoverableByPhoneNumberRequest = (function() {
+
+					const SetDiscoverableByPhoneNumberRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetDiscoverableByPhoneNumberRequest.prototype.discoverableByPhoneNumber = false;
+
+					SetDiscoverableByPhoneNumberRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.discoverableByPhoneNumber != null && $Object.hasOwnProperty.call(message, "discoverableByPhoneNumber") && message.discoverableByPhoneNumber !== false)
+							writer.uint32(8).bool(message.discoverableByPhoneNumber);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetDiscoverableByPhoneNumberRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetDiscoverableByPhoneNumberRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.discoverableByPhoneNumber = value;
+									else
+										delete message.discoverableByPhoneNumber;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetDiscoverableByPhoneNumberRequest;
+				})();
+
+				account.SetDiscoverableByPhoneNumberResponse = (function() {
+
+					const SetDiscoverableByPhoneNumberResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetDiscoverableByPhoneNumberResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetDiscoverableByPhoneNumberResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetDiscoverableByPhoneNumberResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetDiscoverableByPhoneNumberResponse;
+				})();
+
+				account.SetRegistrationRecoveryPasswordRequest = (function() {
+
+					const SetRegistrationRecoveryPasswordRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetRegistrationRecoveryPasswordRequest.prototype.registrationRecoveryPassword = $util.newBuffer([]);
+
+					SetRegistrationRecoveryPasswordRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.registrationRecoveryPassword != null && $Object.hasOwnProperty.call(message, "registrationRecoveryPassword") && message.registrationRecoveryPassword.length)
+							writer.uint32(10).bytes(message.registrationRecoveryPassword);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetRegistrationRecoveryPasswordRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetRegistrationRecoveryPasswordRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.registrationRecoveryPassword = value;
+									else
+										delete message.registrationRecoveryPassword;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetRegistrationRecoveryPasswordRequest;
+				})();
+
+				account.SetRegistrationRecoveryPasswordResponse = (function() {
+
+					const SetRegistrationRecoveryPasswordResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetRegistrationRecoveryPasswordResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetRegistrationRecoveryPasswordResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetRegistrationRecoveryPasswordResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetRegistrationRecoveryPasswordResponse;
+				})();
+
+				account.CheckAccountExistenceRequest = (function() {
+
+					const CheckAccountExistenceRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckAccountExistenceRequest.prototype.serviceIdentifier = null;
+
+					CheckAccountExistenceRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.serviceIdentifier != null && $Object.hasOwnProperty.call(message, "serviceIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.serviceIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckAccountExistenceRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.CheckAccountExistenceRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.serviceIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.serviceIdentifier);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckAccountExistenceRequest;
+				})();
+
+				account.CheckAccountExistenceResponse = (function() {
+
+					const CheckAccountExistenceResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckAccountExistenceResponse.prototype.accountExists = false;
+
+					CheckAccountExistenceResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountExists != null && $Object.hasOwnProperty.call(message, "accountExists") && message.accountExists !== false)
+							writer.uint32(8).bool(message.accountExists);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckAccountExistenceResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.CheckAccountExistenceResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.accountExists = value;
+									else
+										delete message.accountExists;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckAccountExistenceResponse;
+				})();
+
+				account.LookupUsernameHashRequest = (function() {
+
+					const LookupUsernameHashRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					LookupUsernameHashRequest.prototype.usernameHash = $util.newBuffer([]);
+
+					LookupUsernameHashRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameHash != null && $Object.hasOwnProperty.call(message, "usernameHash") && message.usernameHash.length)
+							writer.uint32(10).bytes(message.usernameHash);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					LookupUsernameHashRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.LookupUsernameHashRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.usernameHash = value;
+									else
+										delete message.usernameHash;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return LookupUsernameHashRequest;
+				})();
+
+				account.LookupUsernameHashResponse = (function() {
+
+					const LookupUsernameHashResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					LookupUsernameHashResponse.prototype.serviceIdentifier = null;
+					LookupUsernameHashResponse.prototype.notFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(LookupUsernameHashResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["serviceIdentifier", "notFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					LookupUsernameHashResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.serviceIdentifier != null && $Object.hasOwnProperty.call(message, "serviceIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.serviceIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					LookupUsernameHashResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.LookupUsernameHashResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.serviceIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.serviceIdentifier);
+									message.response = "serviceIdentifier";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return LookupUsernameHashResponse;
+				})();
+
+				account.LookupUsernameLinkRequest = (function() {
+
+					const LookupUsernameLinkRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					LookupUsernameLinkRequest.prototype.usernameLinkHandle = $util.newBuffer([]);
+
+					LookupUsernameLinkRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameLinkHandle != null && $Object.hasOwnProperty.call(message, "usernameLinkHandle") && message.usernameLinkHandle.length)
+							writer.uint32(10).bytes(message.usernameLinkHandle);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					LookupUsernameLinkRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.LookupUsernameLinkRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.usernameLinkHandle = value;
+									else
+										delete message.usernameLinkHandle;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return LookupUsernameLinkRequest;
+				})();
+
+				account.LookupUsernameLinkResponse = (function() {
+
+					const LookupUsernameLinkResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					LookupUsernameLinkResponse.prototype.usernameCiphertext = null;
+					LookupUsernameLinkResponse.prototype.notFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(LookupUsernameLinkResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["usernameCiphertext", "notFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					LookupUsernameLinkResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.usernameCiphertext != null && $Object.hasOwnProperty.call(message, "usernameCiphertext"))
+							writer.uint32(10).bytes(message.usernameCiphertext);
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					LookupUsernameLinkResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.LookupUsernameLinkResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.usernameCiphertext = reader.bytes();
+									message.response = "usernameCiphertext";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return LookupUsernameLinkResponse;
+				})();
+
+				account.SetZkCredentialKeyRequest = (function() {
+
+					const SetZkCredentialKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetZkCredentialKeyRequest.prototype.publicKey = $util.newBuffer([]);
+
+					SetZkCredentialKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.publicKey != null && $Object.hasOwnProperty.call(message, "publicKey") && message.publicKey.length)
+							writer.uint32(10).bytes(message.publicKey);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetZkCredentialKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetZkCredentialKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.publicKey = value;
+									else
+										delete message.publicKey;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetZkCredentialKeyRequest;
+				})();
+
+				account.SetZkCredentialKeyResponse = (function() {
+
+					const SetZkCredentialKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetZkCredentialKeyResponse.prototype.rotationId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+					SetZkCredentialKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.rotationId != null && $Object.hasOwnProperty.call(message, "rotationId") && (typeof message.rotationId === "object" ? message.rotationId.low || message.rotationId.high : message.rotationId !== 0))
+							writer.uint32(8).uint64(message.rotationId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetZkCredentialKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetZkCredentialKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.rotationId = value;
+									else
+										delete message.rotationId;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetZkCredentialKeyResponse;
+				})();
+
+				account.ChangeNumberRequest = (function() {
+
+					const ChangeNumberRequest = function (properties) {
+						this.devicePniSignedPreKeys = {};
+						this.devicePniPqLastResortPreKeys = {};
+						this.pniRegistrationIds = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ChangeNumberRequest.prototype.sessionId = null;
+					ChangeNumberRequest.prototype.recoveryPassword = null;
+					ChangeNumberRequest.prototype.number = "";
+					ChangeNumberRequest.prototype.registrationLock = $util.newBuffer([]);
+					ChangeNumberRequest.prototype.pniIdentityKey = $util.newBuffer([]);
+					ChangeNumberRequest.prototype.deviceMessages = null;
+					ChangeNumberRequest.prototype.devicePniSignedPreKeys = $util.emptyObject;
+					ChangeNumberRequest.prototype.devicePniPqLastResortPreKeys = $util.emptyObject;
+					ChangeNumberRequest.prototype.pniRegistrationIds = $util.emptyObject;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ChangeNumberRequest.prototype, "verification", {
+						get: $util.oneOfGetter($oneOfFields = ["sessionId", "recoveryPassword"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ChangeNumberRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId"))
+							writer.uint32(10).bytes(message.sessionId);
+						if (message.recoveryPassword != null && $Object.hasOwnProperty.call(message, "recoveryPassword"))
+							writer.uint32(18).bytes(message.recoveryPassword);
+						if (message.number != null && $Object.hasOwnProperty.call(message, "number") && message.number !== "")
+							writer.uint32(26).string(message.number);
+						if (message.registrationLock != null && $Object.hasOwnProperty.call(message, "registrationLock") && message.registrationLock.length)
+							writer.uint32(34).bytes(message.registrationLock);
+						if (message.pniIdentityKey != null && $Object.hasOwnProperty.call(message, "pniIdentityKey") && message.pniIdentityKey.length)
+							writer.uint32(42).bytes(message.pniIdentityKey);
+						if (message.deviceMessages != null && $Object.hasOwnProperty.call(message, "deviceMessages"))
+							$root.org.signal.chat.messages.IndividualRecipientMessageBundle.encode(message.deviceMessages, writer.uint32(50).fork(), _depth + 1).ldelim();
+						if (message.devicePniSignedPreKeys != null && $Object.hasOwnProperty.call(message, "devicePniSignedPreKeys"))
+							for (let keys = $Object.keys(message.devicePniSignedPreKeys), i = 0; i < keys.length; ++i) {
+								writer.uint32(58).fork().uint32(8).uint32(keys[i]);
+								$root.org.signal.chat.common.EcSignedPreKey.encode(message.devicePniSignedPreKeys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.devicePniPqLastResortPreKeys != null && $Object.hasOwnProperty.call(message, "devicePniPqLastResortPreKeys"))
+							for (let keys = $Object.keys(message.devicePniPqLastResortPreKeys), i = 0; i < keys.length; ++i) {
+								writer.uint32(66).fork().uint32(8).uint32(keys[i]);
+								$root.org.signal.chat.common.KemSignedPreKey.encode(message.devicePniPqLastResortPreKeys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.pniRegistrationIds != null && $Object.hasOwnProperty.call(message, "pniRegistrationIds"))
+							for (let keys = $Object.keys(message.pniRegistrationIds), i = 0; i < keys.length; ++i)
+								writer.uint32(74).fork().uint32(8).uint32(keys[i]).uint32(16).uint32(message.pniRegistrationIds[keys[i]]).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ChangeNumberRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ChangeNumberRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.sessionId = reader.bytes();
+									message.verification = "sessionId";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.recoveryPassword = reader.bytes();
+									message.verification = "recoveryPassword";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.number = value;
+									else
+										delete message.number;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.registrationLock = value;
+									else
+										delete message.registrationLock;
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.pniIdentityKey = value;
+									else
+										delete message.pniIdentityKey;
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									message.deviceMessages = $root.org.signal.chat.messages.IndividualRecipientMessageBundle.decode(reader, reader.size(), $undefined, _depth + 1, message.deviceMessages);
+									continue;
+								}
+							case 7: {
+									if (wireType !== 2)
+										break;
+									if (message.devicePniSignedPreKeys === $util.emptyObject)
+										message.devicePniSignedPreKeys = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.uint32();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.common.EcSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.devicePniSignedPreKeys[key] = value || new $root.org.signal.chat.common.EcSignedPreKey();
+									continue;
+								}
+							case 8: {
+									if (wireType !== 2)
+										break;
+									if (message.devicePniPqLastResortPreKeys === $util.emptyObject)
+										message.devicePniPqLastResortPreKeys = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.uint32();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.devicePniPqLastResortPreKeys[key] = value || new $root.org.signal.chat.common.KemSignedPreKey();
+									continue;
+								}
+							case 9: {
+									if (wireType !== 2)
+										break;
+									if (message.pniRegistrationIds === $util.emptyObject)
+										message.pniRegistrationIds = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = 0;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.uint32();
+											continue;
+										case 2:
+											if (wireType !== 0)
+												break;
+											value = reader.uint32();
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.pniRegistrationIds[key] = value;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ChangeNumberRequest;
+				})();
+
+				account.ChangeNumberResponse = (function() {
+
+					const ChangeNumberResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ChangeNumberResponse.prototype.accountIdentifiers = null;
+					ChangeNumberResponse.prototype.mismatchedDevices = null;
+					ChangeNumberResponse.prototype.registrationLockFailure = null;
+					ChangeNumberResponse.prototype.staleDevices = null;
+					ChangeNumberResponse.prototype.messageTooLarge = null;
+					ChangeNumberResponse.prototype.unverifiedRegistrationSession = null;
+					ChangeNumberResponse.prototype.invalidRegistrationSession = null;
+					ChangeNumberResponse.prototype.recoveryPasswordVerificationFailed = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ChangeNumberResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["accountIdentifiers", "mismatchedDevices", "registrationLockFailure", "staleDevices", "messageTooLarge", "unverifiedRegistrationSession", "invalidRegistrationSession", "recoveryPasswordVerificationFailed"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ChangeNumberResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountIdentifiers != null && $Object.hasOwnProperty.call(message, "accountIdentifiers"))
+							$root.org.signal.chat.common.AccountIdentifiers.encode(message.accountIdentifiers, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.mismatchedDevices != null && $Object.hasOwnProperty.call(message, "mismatchedDevices"))
+							$root.org.signal.chat.messages.MismatchedDevices.encode(message.mismatchedDevices, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.registrationLockFailure != null && $Object.hasOwnProperty.call(message, "registrationLockFailure"))
+							$root.org.signal.chat.account.RegistrationLockFailure.encode(message.registrationLockFailure, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.staleDevices != null && $Object.hasOwnProperty.call(message, "staleDevices"))
+							$root.org.signal.chat.account.StaleDevices.encode(message.staleDevices, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.messageTooLarge != null && $Object.hasOwnProperty.call(message, "messageTooLarge"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.messageTooLarge, writer.uint32(42).fork(), _depth + 1).ldelim();
+						if (message.unverifiedRegistrationSession != null && $Object.hasOwnProperty.call(message, "unverifiedRegistrationSession"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.unverifiedRegistrationSession, writer.uint32(50).fork(), _depth + 1).ldelim();
+						if (message.invalidRegistrationSession != null && $Object.hasOwnProperty.call(message, "invalidRegistrationSession"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.invalidRegistrationSession, writer.uint32(58).fork(), _depth + 1).ldelim();
+						if (message.recoveryPasswordVerificationFailed != null && $Object.hasOwnProperty.call(message, "recoveryPasswordVerificationFailed"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.recoveryPasswordVerificationFailed, writer.uint32(66).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ChangeNumberResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ChangeNumberResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.accountIdentifiers = $root.org.signal.chat.common.AccountIdentifiers.decode(reader, reader.size(), $undefined, _depth + 1, message.accountIdentifiers);
+									message.response = "accountIdentifiers";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.mismatchedDevices = $root.org.signal.chat.messages.MismatchedDevices.decode(reader, reader.size(), $undefined, _depth + 1, message.mismatchedDevices);
+									message.response = "mismatchedDevices";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.registrationLockFailure = $root.org.signal.chat.account.RegistrationLockFailure.decode(reader, reader.size(), $undefined, _depth + 1, message.registrationLockFailure);
+									message.response = "registrationLockFailure";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.staleDevices = $root.org.signal.chat.account.StaleDevices.decode(reader, reader.size(), $undefined, _depth + 1, message.staleDevices);
+									message.response = "staleDevices";
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									message.messageTooLarge = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.messageTooLarge);
+									message.response = "messageTooLarge";
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									message.unverifiedRegistrationSession = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.unverifiedRegistrationSession);
+									message.response = "unverifiedRegistrationSession";
+									continue;
+								}
+							case 7: {
+									if (wireType !== 2)
+										break;
+									message.invalidRegistrationSession = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.invalidRegistrationSession);
+									message.response = "invalidRegistrationSession";
+									continue;
+								}
+							case 8: {
+									if (wireType !== 2)
+										break;
+									message.recoveryPasswordVerificationFailed = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.recoveryPasswordVerificationFailed);
+									message.response = "recoveryPasswordVerificationFailed";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ChangeNumberResponse;
+				})();
+
+				account.RegistrationLockFailure = (function() {
+
+					const RegistrationLockFailure = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RegistrationLockFailure.prototype.timeRemainingMillis = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+					RegistrationLockFailure.prototype.svr2Credentials = null;
+
+					RegistrationLockFailure.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.timeRemainingMillis != null && $Object.hasOwnProperty.call(message, "timeRemainingMillis") && (typeof message.timeRemainingMillis === "object" ? message.timeRemainingMillis.low || message.timeRemainingMillis.high : message.timeRemainingMillis !== 0))
+							writer.uint32(8).uint64(message.timeRemainingMillis);
+						if (message.svr2Credentials != null && $Object.hasOwnProperty.call(message, "svr2Credentials"))
+							$root.org.signal.chat.account.ExternalServiceCredentials.encode(message.svr2Credentials, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RegistrationLockFailure.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.RegistrationLockFailure();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.timeRemainingMillis = value;
+									else
+										delete message.timeRemainingMillis;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.svr2Credentials = $root.org.signal.chat.account.ExternalServiceCredentials.decode(reader, reader.size(), $undefined, _depth + 1, message.svr2Credentials);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RegistrationLockFailure;
+				})();
+
+				account.ExternalServiceCredentials = (function() {
+
+					const ExternalServiceCredentials = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ExternalServiceCredentials.prototype.username = "";
+					ExternalServiceCredentials.prototype.password = "";
+
+					ExternalServiceCredentials.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.username != null && $Object.hasOwnProperty.call(message, "username") && message.username !== "")
+							writer.uint32(10).string(message.username);
+						if (message.password != null && $Object.hasOwnProperty.call(message, "password") && message.password !== "")
+							writer.uint32(18).string(message.password);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ExternalServiceCredentials.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ExternalServiceCredentials();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.username = value;
+									else
+										delete message.username;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.password = value;
+									else
+										delete message.password;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ExternalServiceCredentials;
+				})();
+
+				account.StaleDevices = (function() {
+
+					const StaleDevices = function (properties) {
+						this.staleDevices = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					StaleDevices.prototype.staleDevices = $util.emptyArray;
+
+					StaleDevices.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.staleDevices != null && message.staleDevices.length)
+							writer.uint32(10).uint32s(message.staleDevices);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					StaleDevices.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.StaleDevices();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType === 2) {
+										if (!(message.staleDevices && message.staleDevices.length))
+											message.staleDevices = [];
+										reader.uint32s(message.staleDevices);
+										continue;
+									}
+									if (wireType !== 0)
+										break;
+									if (!(message.staleDevices && message.staleDevices.length))
+										message.staleDevices = [];
+									message.staleDevices.push(reader.uint32());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return StaleDevices;
+				})();
+
+				account.GetAccountDataReportRequest = (function() {
+
+					const GetAccountDataReportRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAccountDataReportRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAccountDataReportRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetAccountDataReportRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAccountDataReportRequest;
+				})();
+
+				account.GetAccountDataReportResponse = (function() {
+
+					const GetAccountDataReportResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAccountDataReportResponse.prototype.json = "";
+					GetAccountDataReportResponse.prototype.text = "";
+
+					GetAccountDataReportResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.json != null && $Object.hasOwnProperty.call(message, "json") && message.json !== "")
+							writer.uint32(26).string(message.json);
+						if (message.text != null && $Object.hasOwnProperty.call(message, "text") && message.text !== "")
+							writer.uint32(34).string(message.text);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAccountDataReportResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetAccountDataReportResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.json = value;
+									else
+										delete message.json;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.text = value;
+									else
+										delete message.text;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAccountDataReportResponse;
+				})();
+
+				account.GetCapabilitiesRequest = (function() {
+
+					const GetCapabilitiesRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCapabilitiesRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCapabilitiesRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetCapabilitiesRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCapabilitiesRequest;
+				})();
+
+				account.Capabilities = (function() {
+
+					const Capabilities = function (properties) {
+						this.capabilities = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					Capabilities.prototype.capabilities = $util.emptyArray;
+
+					Capabilities.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.capabilities != null && message.capabilities.length)
+							writer.uint32(10).int32s(message.capabilities);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					Capabilities.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.Capabilities();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType === 2) {
+										if (!(message.capabilities && message.capabilities.length))
+											message.capabilities = [];
+										reader.int32s(message.capabilities);
+										continue;
+									}
+									if (wireType !== 0)
+										break;
+									if (!(message.capabilities && message.capabilities.length))
+										message.capabilities = [];
+									message.capabilities.push(reader.int32());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return Capabilities;
+				})();
+
+				account.GetCapabilitiesResponse = (function() {
+
+					const GetCapabilitiesResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCapabilitiesResponse.prototype.capabilities = null;
+
+					GetCapabilitiesResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.capabilities != null && $Object.hasOwnProperty.call(message, "capabilities"))
+							$root.org.signal.chat.account.Capabilities.encode(message.capabilities, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCapabilitiesResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetCapabilitiesResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.capabilities = $root.org.signal.chat.account.Capabilities.decode(reader, reader.size(), $undefined, _depth + 1, message.capabilities);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCapabilitiesResponse;
+				})();
+
+				account.GetCapabilitiesAnonymousRequest = (function() {
+
+					const GetCapabilitiesAnonymousRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCapabilitiesAnonymousRequest.prototype.accountIdentifier = null;
+					GetCapabilitiesAnonymousRequest.prototype.unidentifiedAccessKey = null;
+					GetCapabilitiesAnonymousRequest.prototype.groupSendToken = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetCapabilitiesAnonymousRequest.prototype, "authentication", {
+						get: $util.oneOfGetter($oneOfFields = ["unidentifiedAccessKey", "groupSendToken"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetCapabilitiesAnonymousRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountIdentifier != null && $Object.hasOwnProperty.call(message, "accountIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.accountIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey"))
+							writer.uint32(18).bytes(message.unidentifiedAccessKey);
+						if (message.groupSendToken != null && $Object.hasOwnProperty.call(message, "groupSendToken"))
+							writer.uint32(26).bytes(message.groupSendToken);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCapabilitiesAnonymousRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetCapabilitiesAnonymousRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.accountIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.accountIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.unidentifiedAccessKey = reader.bytes();
+									message.authentication = "unidentifiedAccessKey";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.groupSendToken = reader.bytes();
+									message.authentication = "groupSendToken";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCapabilitiesAnonymousRequest;
+				})();
+
+				account.GetCapabilitiesAnonymousResponse = (function() {
+
+					const GetCapabilitiesAnonymousResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCapabilitiesAnonymousResponse.prototype.capabilities = null;
+					GetCapabilitiesAnonymousResponse.prototype.notFound = null;
+					GetCapabilitiesAnonymousResponse.prototype.failedUnidentifiedAuthorization = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetCapabilitiesAnonymousResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["capabilities", "notFound", "failedUnidentifiedAuthorization"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetCapabilitiesAnonymousResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.capabilities != null && $Object.hasOwnProperty.call(message, "capabilities"))
+							$root.org.signal.chat.account.Capabilities.encode(message.capabilities, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.failedUnidentifiedAuthorization != null && $Object.hasOwnProperty.call(message, "failedUnidentifiedAuthorization"))
+							$root.org.signal.chat.errors.FailedUnidentifiedAuthorization.encode(message.failedUnidentifiedAuthorization, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCapabilitiesAnonymousResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GetCapabilitiesAnonymousResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.capabilities = $root.org.signal.chat.account.Capabilities.decode(reader, reader.size(), $undefined, _depth + 1, message.capabilities);
+									message.response = "capabilities";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.failedUnidentifiedAuthorization = $root.org.signal.chat.errors.FailedUnidentifiedAuthorization.decode(reader, reader.size(), $undefined, _depth + 1, message.failedUnidentifiedAuthorization);
+									message.response = "failedUnidentifiedAuthorization";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCapabilitiesAnonymousResponse;
+				})();
+
+				account.TotpParameters = (function() {
+
+					const TotpParameters = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					TotpParameters.prototype.algorithm = "";
+					TotpParameters.prototype.passwordLength = 0;
+					TotpParameters.prototype.timeStepSeconds = 0;
+
+					TotpParameters.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.algorithm != null && $Object.hasOwnProperty.call(message, "algorithm") && message.algorithm !== "")
+							writer.uint32(10).string(message.algorithm);
+						if (message.passwordLength != null && $Object.hasOwnProperty.call(message, "passwordLength") && message.passwordLength !== 0)
+							writer.uint32(16).uint32(message.passwordLength);
+						if (message.timeStepSeconds != null && $Object.hasOwnProperty.call(message, "timeStepSeconds") && message.timeStepSeconds !== 0)
+							writer.uint32(24).uint32(message.timeStepSeconds);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					TotpParameters.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.TotpParameters();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.algorithm = value;
+									else
+										delete message.algorithm;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.passwordLength = value;
+									else
+										delete message.passwordLength;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.timeStepSeconds = value;
+									else
+										delete message.timeStepSeconds;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return TotpParameters;
+				})();
+
+				account.GenerateTotpKeyRequest = (function() {
+
+					const GenerateTotpKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GenerateTotpKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GenerateTotpKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GenerateTotpKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GenerateTotpKeyRequest;
+				})();
+
+				account.GenerateTotpKeyResponse = (function() {
+
+					const GenerateTotpKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GenerateTotpKeyResponse.prototype.keyGenerated = null;
+					GenerateTotpKeyResponse.prototype.tooManyTotpKeys = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GenerateTotpKeyResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["keyGenerated", "tooManyTotpKeys"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GenerateTotpKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyGenerated != null && $Object.hasOwnProperty.call(message, "keyGenerated"))
+							$root.org.signal.chat.account.GenerateTotpKeyResponse.KeyGenerated.encode(message.keyGenerated, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.tooManyTotpKeys != null && $Object.hasOwnProperty.call(message, "tooManyTotpKeys"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.tooManyTotpKeys, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GenerateTotpKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.GenerateTotpKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.keyGenerated = $root.org.signal.chat.account.GenerateTotpKeyResponse.KeyGenerated.decode(reader, reader.size(), $undefined, _depth + 1, message.keyGenerated);
+									message.response = "keyGenerated";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.tooManyTotpKeys = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.tooManyTotpKeys);
+									message.response = "tooManyTotpKeys";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GenerateTotpKeyResponse.KeyGenerated = (function() {
+
+						const KeyGenerated = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						KeyGenerated.prototype.key = $util.newBuffer([]);
+						KeyGenerated.prototype.totpParameters = null;
+
+						KeyGenerated.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key.length)
+								writer.uint32(10).bytes(message.key);
+							if (message.totpParameters != null && $Object.hasOwnProperty.call(message, "totpParameters"))
+								$root.org.signal.chat.account.TotpParameters.encode(message.totpParameters, writer.uint32(18).fork(), _depth + 1).ldelim();
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						KeyGenerated.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.GenerateTotpKeyResponse.KeyGenerated();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.key = value;
+										else
+											delete message.key;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										message.totpParameters = $root.org.signal.chat.account.TotpParameters.decode(reader, reader.size(), $undefined, _depth + 1, message.totpParameters);
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return KeyGenerated;
+					})();
+
+					return GenerateTotpKeyResponse;
+				})();
+
+				account.ConfirmTotpKeyRequest = (function() {
+
+					const ConfirmTotpKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfirmTotpKeyRequest.prototype.oneTimePassword = 0;
+					ConfirmTotpKeyRequest.prototype.metadataCiphertext = $util.newBuffer([]);
+
+					ConfirmTotpKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.oneTimePassword != null && $Object.hasOwnProperty.call(message, "oneTimePassword") && message.oneTimePassword !== 0)
+							writer.uint32(8).uint32(message.oneTimePassword);
+						if (message.metadataCiphertext != null && $Object.hasOwnProperty.call(message, "metadataCiphertext") && message.metadataCiphertext.length)
+							writer.uint32(18).bytes(message.metadataCiphertext);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfirmTotpKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfirmTotpKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.oneTimePassword = value;
+									else
+										delete message.oneTimePassword;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.metadataCiphertext = value;
+									else
+										delete message.metadataCiphertext;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ConfirmTotpKeyRequest;
+				})();
+
+				account.ConfirmTotpKeyResponse = (function() {
+
+					const ConfirmTotpKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ConfirmTotpKeyResponse.prototype.keyConfirmed = null;
+					ConfirmTotpKeyResponse.prototype.oneTimePasswordNotVerified = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ConfirmTotpKeyResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["keyConfirmed", "oneTimePasswordNotVerified"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ConfirmTotpKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyConfirmed != null && $Object.hasOwnProperty.call(message, "keyConfirmed"))
+							$root.org.signal.chat.account.ConfirmTotpKeyResponse.KeyConfirmed.encode(message.keyConfirmed, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.oneTimePasswordNotVerified != null && $Object.hasOwnProperty.call(message, "oneTimePasswordNotVerified"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.oneTimePasswordNotVerified, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ConfirmTotpKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ConfirmTotpKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.keyConfirmed = $root.org.signal.chat.account.ConfirmTotpKeyResponse.KeyConfirmed.decode(reader, reader.size(), $undefined, _depth + 1, message.keyConfirmed);
+									message.response = "keyConfirmed";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.oneTimePasswordNotVerified = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.oneTimePasswordNotVerified);
+									message.response = "oneTimePasswordNotVerified";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					ConfirmTotpKeyResponse.KeyConfirmed = (function() {
+
+						const KeyConfirmed = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						KeyConfirmed.prototype.keyId = 0;
+
+						KeyConfirmed.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.keyId != null && $Object.hasOwnProperty.call(message, "keyId") && message.keyId !== 0)
+								writer.uint32(8).uint32(message.keyId);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						KeyConfirmed.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.ConfirmTotpKeyResponse.KeyConfirmed();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.keyId = value;
+										else
+											delete message.keyId;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return KeyConfirmed;
+					})();
+
+					return ConfirmTotpKeyResponse;
+				})();
+
+				account.ListTotpKeysRequest = (function() {
+
+					const ListTotpKeysRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListTotpKeysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListTotpKeysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ListTotpKeysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ListTotpKeysRequest;
+				})();
+
+				account.ListTotpKeysResponse = (function() {
+
+					const ListTotpKeysResponse = function (properties) {
+						this.keys = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListTotpKeysResponse.prototype.keys = $util.emptyObject;
+
+					ListTotpKeysResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keys != null && $Object.hasOwnProperty.call(message, "keys"))
+							for (let keys = $Object.keys(message.keys), i = 0; i < keys.length; ++i) {
+								writer.uint32(10).fork().uint32(8).int32(keys[i]);
+								$root.org.signal.chat.account.ListTotpKeysResponse.TotpKeyMetadata.encode(message.keys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListTotpKeysResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ListTotpKeysResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (message.keys === $util.emptyObject)
+										message.keys = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.int32();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.account.ListTotpKeysResponse.TotpKeyMetadata.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.keys[key] = value || new $root.org.signal.chat.account.ListTotpKeysResponse.TotpKeyMetadata();
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					ListTotpKeysResponse.TotpKeyMetadata = (function() {
+
+						const TotpKeyMetadata = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						TotpKeyMetadata.prototype.metadataCiphertext = $util.newBuffer([]);
+						TotpKeyMetadata.prototype.totpParameters = null;
+
+						TotpKeyMetadata.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.metadataCiphertext != null && $Object.hasOwnProperty.call(message, "metadataCiphertext") && message.metadataCiphertext.length)
+								writer.uint32(10).bytes(message.metadataCiphertext);
+							if (message.totpParameters != null && $Object.hasOwnProperty.call(message, "totpParameters"))
+								$root.org.signal.chat.account.TotpParameters.encode(message.totpParameters, writer.uint32(18).fork(), _depth + 1).ldelim();
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						TotpKeyMetadata.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.ListTotpKeysResponse.TotpKeyMetadata();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.metadataCiphertext = value;
+										else
+											delete message.metadataCiphertext;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										message.totpParameters = $root.org.signal.chat.account.TotpParameters.decode(reader, reader.size(), $undefined, _depth + 1, message.totpParameters);
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return TotpKeyMetadata;
+					})();
+
+					return ListTotpKeysResponse;
+				})();
+
+				account.SetTotpKeyMetadataRequest = (function() {
+
+					const SetTotpKeyMetadataRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetTotpKeyMetadataRequest.prototype.keyId = 0;
+					SetTotpKeyMetadataRequest.prototype.metadataCiphertext = $util.newBuffer([]);
+
+					SetTotpKeyMetadataRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyId != null && $Object.hasOwnProperty.call(message, "keyId") && message.keyId !== 0)
+							writer.uint32(8).uint32(message.keyId);
+						if (message.metadataCiphertext != null && $Object.hasOwnProperty.call(message, "metadataCiphertext") && message.metadataCiphertext.length)
+							writer.uint32(18).bytes(message.metadataCiphertext);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetTotpKeyMetadataRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetTotpKeyMetadataRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.keyId = value;
+									else
+										delete message.keyId;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.metadataCiphertext = value;
+									else
+										delete message.metadataCiphertext;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetTotpKeyMetadataRequest;
+				})();
+
+				account.SetTotpKeyMetadataResponse = (function() {
+
+					const SetTotpKeyMetadataResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetTotpKeyMetadataResponse.prototype.metadataUpdated = null;
+					SetTotpKeyMetadataResponse.prototype.keyNotFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetTotpKeyMetadataResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["metadataUpdated", "keyNotFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetTotpKeyMetadataResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.metadataUpdated != null && $Object.hasOwnProperty.call(message, "metadataUpdated"))
+							$root.org.signal.chat.account.SetTotpKeyMetadataResponse.MetadataUpdated.encode(message.metadataUpdated, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.keyNotFound != null && $Object.hasOwnProperty.call(message, "keyNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.keyNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetTotpKeyMetadataResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetTotpKeyMetadataResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.metadataUpdated = $root.org.signal.chat.account.SetTotpKeyMetadataResponse.MetadataUpdated.decode(reader, reader.size(), $undefined, _depth + 1, message.metadataUpdated);
+									message.response = "metadataUpdated";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.keyNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.keyNotFound);
+									message.response = "keyNotFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					SetTotpKeyMetadataResponse.MetadataUpdated = (function() {
+
+						const MetadataUpdated = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MetadataUpdated.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MetadataUpdated.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.SetTotpKeyMetadataResponse.MetadataUpdated();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MetadataUpdated;
+					})();
+
+					return SetTotpKeyMetadataResponse;
+				})();
+
+				account.RemoveTotpKeyRequest = (function() {
+
+					const RemoveTotpKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveTotpKeyRequest.prototype.keyId = 0;
+
+					RemoveTotpKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyId != null && $Object.hasOwnProperty.call(message, "keyId") && message.keyId !== 0)
+							writer.uint32(8).uint32(message.keyId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveTotpKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.RemoveTotpKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.keyId = value;
+									else
+										delete message.keyId;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveTotpKeyRequest;
+				})();
+
+				account.RemoveTotpKeyResponse = (function() {
+
+					const RemoveTotpKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveTotpKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveTotpKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.RemoveTotpKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveTotpKeyResponse;
+				})();
+
+				return account;
+			})();
+
 			chat.common = (function() {
 
 				const common = {};
@@ -1527,1490 +7192,6 @@ export const org = $root.org = (() => {
 				})();
 
 				return errors;
-			})();
-
-			chat.keys = (function() {
-
-				const keys = {};
-
-				keys.GetPreKeyCountRequest = (function() {
-
-					const GetPreKeyCountRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeyCountRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeyCountRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeyCountRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							reader.skipType(tag & 7, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeyCountRequest;
-				})();
-
-				keys.GetPreKeyCountResponse = (function() {
-
-					const GetPreKeyCountResponse = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeyCountResponse.prototype.aciEcPreKeyCount = 0;
-					GetPreKeyCountResponse.prototype.aciKemPreKeyCount = 0;
-					GetPreKeyCountResponse.prototype.pniEcPreKeyCount = 0;
-					GetPreKeyCountResponse.prototype.pniKemPreKeyCount = 0;
-
-					GetPreKeyCountResponse.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.aciEcPreKeyCount != null && $Object.hasOwnProperty.call(message, "aciEcPreKeyCount") && message.aciEcPreKeyCount !== 0)
-							writer.uint32(8).uint32(message.aciEcPreKeyCount);
-						if (message.aciKemPreKeyCount != null && $Object.hasOwnProperty.call(message, "aciKemPreKeyCount") && message.aciKemPreKeyCount !== 0)
-							writer.uint32(16).uint32(message.aciKemPreKeyCount);
-						if (message.pniEcPreKeyCount != null && $Object.hasOwnProperty.call(message, "pniEcPreKeyCount") && message.pniEcPreKeyCount !== 0)
-							writer.uint32(24).uint32(message.pniEcPreKeyCount);
-						if (message.pniKemPreKeyCount != null && $Object.hasOwnProperty.call(message, "pniKemPreKeyCount") && message.pniKemPreKeyCount !== 0)
-							writer.uint32(32).uint32(message.pniKemPreKeyCount);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeyCountResponse.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeyCountResponse();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.uint32())
-										message.aciEcPreKeyCount = value;
-									else
-										delete message.aciEcPreKeyCount;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.uint32())
-										message.aciKemPreKeyCount = value;
-									else
-										delete message.aciKemPreKeyCount;
-									continue;
-								}
-							case 3: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.uint32())
-										message.pniEcPreKeyCount = value;
-									else
-										delete message.pniEcPreKeyCount;
-									continue;
-								}
-							case 4: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.uint32())
-										message.pniKemPreKeyCount = value;
-									else
-										delete message.pniKemPreKeyCount;
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeyCountResponse;
-				})();
-
-				keys.GetPreKeysRequest = (function() {
-
-					const GetPreKeysRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeysRequest.prototype.targetIdentifier = null;
-					GetPreKeysRequest.prototype.deviceId = null;
-
-					let $oneOfFields;
-
-					// Virtual OneOf for proto3 optional field
-					$Object.defineProperty(GetPreKeysRequest.prototype, "_deviceId", {
-						get: $util.oneOfGetter($oneOfFields = ["deviceId"]),
-						set: $util.oneOfSetter($oneOfFields)
-					});
-
-					GetPreKeysRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
-							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.deviceId != null && $Object.hasOwnProperty.call(message, "deviceId"))
-							writer.uint32(16).uint32(message.deviceId);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeysRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
-									continue;
-								}
-							case 2: {
-									if (wireType !== 0)
-										break;
-									message.deviceId = reader.uint32();
-									message._deviceId = "deviceId";
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeysRequest;
-				})();
-
-				keys.GetPreKeysAnonymousRequest = (function() {
-
-					const GetPreKeysAnonymousRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeysAnonymousRequest.prototype.request = null;
-					GetPreKeysAnonymousRequest.prototype.unidentifiedAccessKey = null;
-					GetPreKeysAnonymousRequest.prototype.groupSendToken = null;
-					GetPreKeysAnonymousRequest.prototype.unrestrictedAccess = null;
-
-					let $oneOfFields;
-
-					$Object.defineProperty(GetPreKeysAnonymousRequest.prototype, "authorization", {
-						get: $util.oneOfGetter($oneOfFields = ["unidentifiedAccessKey", "groupSendToken", "unrestrictedAccess"]),
-						set: $util.oneOfSetter($oneOfFields)
-					});
-
-					GetPreKeysAnonymousRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
-							$root.org.signal.chat.keys.GetPreKeysRequest.encode(message.request, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey"))
-							writer.uint32(18).bytes(message.unidentifiedAccessKey);
-						if (message.groupSendToken != null && $Object.hasOwnProperty.call(message, "groupSendToken"))
-							writer.uint32(26).bytes(message.groupSendToken);
-						if (message.unrestrictedAccess != null && $Object.hasOwnProperty.call(message, "unrestrictedAccess"))
-							$root.google.protobuf.Empty.encode(message.unrestrictedAccess, writer.uint32(34).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeysAnonymousRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeysAnonymousRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.request = $root.org.signal.chat.keys.GetPreKeysRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.unidentifiedAccessKey = reader.bytes();
-									message.authorization = "unidentifiedAccessKey";
-									continue;
-								}
-							case 3: {
-									if (wireType !== 2)
-										break;
-									message.groupSendToken = reader.bytes();
-									message.authorization = "groupSendToken";
-									continue;
-								}
-							case 4: {
-									if (wireType !== 2)
-										break;
-									message.unrestrictedAccess = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.unrestrictedAccess);
-									message.authorization = "unrestrictedAccess";
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeysAnonymousRequest;
-				})();
-
-				keys.DevicePreKeyBundle = (function() {
-
-					const DevicePreKeyBundle = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					DevicePreKeyBundle.prototype.ecSignedPreKey = null;
-					DevicePreKeyBundle.prototype.ecOneTimePreKey = null;
-					DevicePreKeyBundle.prototype.kemOneTimePreKey = null;
-					DevicePreKeyBundle.prototype.registrationId = 0;
-
-					DevicePreKeyBundle.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.ecSignedPreKey != null && $Object.hasOwnProperty.call(message, "ecSignedPreKey"))
-							$root.org.signal.chat.common.EcSignedPreKey.encode(message.ecSignedPreKey, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.ecOneTimePreKey != null && $Object.hasOwnProperty.call(message, "ecOneTimePreKey"))
-							$root.org.signal.chat.common.EcPreKey.encode(message.ecOneTimePreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.kemOneTimePreKey != null && $Object.hasOwnProperty.call(message, "kemOneTimePreKey"))
-							$root.org.signal.chat.common.KemSignedPreKey.encode(message.kemOneTimePreKey, writer.uint32(26).fork(), _depth + 1).ldelim();
-						if (message.registrationId != null && $Object.hasOwnProperty.call(message, "registrationId") && message.registrationId !== 0)
-							writer.uint32(32).uint32(message.registrationId);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					DevicePreKeyBundle.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.DevicePreKeyBundle();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.ecSignedPreKey = $root.org.signal.chat.common.EcSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.ecSignedPreKey);
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.ecOneTimePreKey = $root.org.signal.chat.common.EcPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.ecOneTimePreKey);
-									continue;
-								}
-							case 3: {
-									if (wireType !== 2)
-										break;
-									message.kemOneTimePreKey = $root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.kemOneTimePreKey);
-									continue;
-								}
-							case 4: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.uint32())
-										message.registrationId = value;
-									else
-										delete message.registrationId;
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return DevicePreKeyBundle;
-				})();
-
-				keys.AccountPreKeyBundles = (function() {
-
-					const AccountPreKeyBundles = function (properties) {
-						this.devicePreKeys = {};
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					AccountPreKeyBundles.prototype.identityKey = $util.newBuffer([]);
-					AccountPreKeyBundles.prototype.devicePreKeys = $util.emptyObject;
-					AccountPreKeyBundles.prototype.unrestrictedUnidentifiedAccess = false;
-					AccountPreKeyBundles.prototype.unidentifiedAccessKeyFingerprint = $util.newBuffer([]);
-
-					AccountPreKeyBundles.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.identityKey != null && $Object.hasOwnProperty.call(message, "identityKey") && message.identityKey.length)
-							writer.uint32(10).bytes(message.identityKey);
-						if (message.devicePreKeys != null && $Object.hasOwnProperty.call(message, "devicePreKeys"))
-							for (let keys = $Object.keys(message.devicePreKeys), i = 0; i < keys.length; ++i) {
-								writer.uint32(18).fork().uint32(8).uint32(keys[i]);
-								$root.org.signal.chat.keys.DevicePreKeyBundle.encode(message.devicePreKeys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
-							}
-						if (message.unrestrictedUnidentifiedAccess != null && $Object.hasOwnProperty.call(message, "unrestrictedUnidentifiedAccess") && message.unrestrictedUnidentifiedAccess !== false)
-							writer.uint32(24).bool(message.unrestrictedUnidentifiedAccess);
-						if (message.unidentifiedAccessKeyFingerprint != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKeyFingerprint") && message.unidentifiedAccessKeyFingerprint.length)
-							writer.uint32(34).bytes(message.unidentifiedAccessKeyFingerprint);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					AccountPreKeyBundles.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, key, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.AccountPreKeyBundles();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									if ((value = reader.bytes()).length)
-										message.identityKey = value;
-									else
-										delete message.identityKey;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									if (message.devicePreKeys === $util.emptyObject)
-										message.devicePreKeys = {};
-									let end2 = reader.size() + reader.pos;
-									if (end2 > reader.len)
-										throw $RangeError("index out of range");
-									reader.len = end2;
-									key = 0;
-									value = null;
-									while (reader.pos < end2) {
-										let tag2 = reader.tag();
-										wireType = tag2 & 7;
-										switch (tag2 >>>= 3) {
-										case 1:
-											if (wireType !== 0)
-												break;
-											key = reader.uint32();
-											continue;
-										case 2:
-											if (wireType !== 2)
-												break;
-											value = $root.org.signal.chat.keys.DevicePreKeyBundle.decode(reader, reader.size(), $undefined, _depth + 1, value);
-											continue;
-										}
-										reader.skipType(wireType, _depth, tag2);
-									}
-									if (reader.pos !== end2)
-										throw $RangeError("index out of range");
-									reader.len = end;
-									message.devicePreKeys[key] = value || new $root.org.signal.chat.keys.DevicePreKeyBundle();
-									continue;
-								}
-							case 3: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.bool())
-										message.unrestrictedUnidentifiedAccess = value;
-									else
-										delete message.unrestrictedUnidentifiedAccess;
-									continue;
-								}
-							case 4: {
-									if (wireType !== 2)
-										break;
-									if ((value = reader.bytes()).length)
-										message.unidentifiedAccessKeyFingerprint = value;
-									else
-										delete message.unidentifiedAccessKeyFingerprint;
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return AccountPreKeyBundles;
-				})();
-
-				keys.GetPreKeysResponse = (function() {
-
-					const GetPreKeysResponse = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeysResponse.prototype.preKeys = null;
-					GetPreKeysResponse.prototype.targetNotFound = null;
-
-					let $oneOfFields;
-
-					$Object.defineProperty(GetPreKeysResponse.prototype, "response", {
-						get: $util.oneOfGetter($oneOfFields = ["preKeys", "targetNotFound"]),
-						set: $util.oneOfSetter($oneOfFields)
-					});
-
-					GetPreKeysResponse.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.preKeys != null && $Object.hasOwnProperty.call(message, "preKeys"))
-							$root.org.signal.chat.keys.AccountPreKeyBundles.encode(message.preKeys, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.targetNotFound != null && $Object.hasOwnProperty.call(message, "targetNotFound"))
-							$root.org.signal.chat.errors.NotFound.encode(message.targetNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeysResponse.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeysResponse();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.preKeys = $root.org.signal.chat.keys.AccountPreKeyBundles.decode(reader, reader.size(), $undefined, _depth + 1, message.preKeys);
-									message.response = "preKeys";
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.targetNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.targetNotFound);
-									message.response = "targetNotFound";
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeysResponse;
-				})();
-
-				keys.GetPreKeysAnonymousResponse = (function() {
-
-					const GetPreKeysAnonymousResponse = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					GetPreKeysAnonymousResponse.prototype.preKeys = null;
-					GetPreKeysAnonymousResponse.prototype.targetNotFound = null;
-					GetPreKeysAnonymousResponse.prototype.failedUnidentifiedAuthorization = null;
-
-					let $oneOfFields;
-
-					$Object.defineProperty(GetPreKeysAnonymousResponse.prototype, "response", {
-						get: $util.oneOfGetter($oneOfFields = ["preKeys", "targetNotFound", "failedUnidentifiedAuthorization"]),
-						set: $util.oneOfSetter($oneOfFields)
-					});
-
-					GetPreKeysAnonymousResponse.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.preKeys != null && $Object.hasOwnProperty.call(message, "preKeys"))
-							$root.org.signal.chat.keys.AccountPreKeyBundles.encode(message.preKeys, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.targetNotFound != null && $Object.hasOwnProperty.call(message, "targetNotFound"))
-							$root.org.signal.chat.errors.NotFound.encode(message.targetNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.failedUnidentifiedAuthorization != null && $Object.hasOwnProperty.call(message, "failedUnidentifiedAuthorization"))
-							$root.org.signal.chat.errors.FailedUnidentifiedAuthorization.encode(message.failedUnidentifiedAuthorization, writer.uint32(26).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					GetPreKeysAnonymousResponse.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.GetPreKeysAnonymousResponse();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.preKeys = $root.org.signal.chat.keys.AccountPreKeyBundles.decode(reader, reader.size(), $undefined, _depth + 1, message.preKeys);
-									message.response = "preKeys";
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.targetNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.targetNotFound);
-									message.response = "targetNotFound";
-									continue;
-								}
-							case 3: {
-									if (wireType !== 2)
-										break;
-									message.failedUnidentifiedAuthorization = $root.org.signal.chat.errors.FailedUnidentifiedAuthorization.decode(reader, reader.size(), $undefined, _depth + 1, message.failedUnidentifiedAuthorization);
-									message.response = "failedUnidentifiedAuthorization";
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return GetPreKeysAnonymousResponse;
-				})();
-
-				keys.SetOneTimeEcPreKeysRequest = (function() {
-
-					const SetOneTimeEcPreKeysRequest = function (properties) {
-						this.preKeys = [];
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					SetOneTimeEcPreKeysRequest.prototype.identityType = 0;
-					SetOneTimeEcPreKeysRequest.prototype.preKeys = $util.emptyArray;
-
-					SetOneTimeEcPreKeysRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
-							writer.uint32(8).int32(message.identityType);
-						if (message.preKeys != null && message.preKeys.length)
-							for (let i = 0; i < message.preKeys.length; ++i)
-								$root.org.signal.chat.common.EcPreKey.encode(message.preKeys[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					SetOneTimeEcPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.SetOneTimeEcPreKeysRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.int32())
-										message.identityType = value;
-									else
-										delete message.identityType;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									if (!(message.preKeys && message.preKeys.length))
-										message.preKeys = [];
-									message.preKeys.push($root.org.signal.chat.common.EcPreKey.decode(reader, reader.size(), $undefined, _depth + 1));
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return SetOneTimeEcPreKeysRequest;
-				})();
-
-				keys.SetOneTimeKemSignedPreKeysRequest = (function() {
-
-					const SetOneTimeKemSignedPreKeysRequest = function (properties) {
-						this.preKeys = [];
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					SetOneTimeKemSignedPreKeysRequest.prototype.identityType = 0;
-					SetOneTimeKemSignedPreKeysRequest.prototype.preKeys = $util.emptyArray;
-
-					SetOneTimeKemSignedPreKeysRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
-							writer.uint32(8).int32(message.identityType);
-						if (message.preKeys != null && message.preKeys.length)
-							for (let i = 0; i < message.preKeys.length; ++i)
-								$root.org.signal.chat.common.KemSignedPreKey.encode(message.preKeys[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					SetOneTimeKemSignedPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.SetOneTimeKemSignedPreKeysRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.int32())
-										message.identityType = value;
-									else
-										delete message.identityType;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									if (!(message.preKeys && message.preKeys.length))
-										message.preKeys = [];
-									message.preKeys.push($root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1));
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return SetOneTimeKemSignedPreKeysRequest;
-				})();
-
-				keys.SetEcSignedPreKeyRequest = (function() {
-
-					const SetEcSignedPreKeyRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					SetEcSignedPreKeyRequest.prototype.identityType = 0;
-					SetEcSignedPreKeyRequest.prototype.signedPreKey = null;
-
-					SetEcSignedPreKeyRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
-							writer.uint32(8).int32(message.identityType);
-						if (message.signedPreKey != null && $Object.hasOwnProperty.call(message, "signedPreKey"))
-							$root.org.signal.chat.common.EcSignedPreKey.encode(message.signedPreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					SetEcSignedPreKeyRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.SetEcSignedPreKeyRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.int32())
-										message.identityType = value;
-									else
-										delete message.identityType;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.signedPreKey = $root.org.signal.chat.common.EcSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPreKey);
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return SetEcSignedPreKeyRequest;
-				})();
-
-				keys.SetKemLastResortPreKeyRequest = (function() {
-
-					const SetKemLastResortPreKeyRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					SetKemLastResortPreKeyRequest.prototype.identityType = 0;
-					SetKemLastResortPreKeyRequest.prototype.signedPreKey = null;
-
-					SetKemLastResortPreKeyRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
-							writer.uint32(8).int32(message.identityType);
-						if (message.signedPreKey != null && $Object.hasOwnProperty.call(message, "signedPreKey"))
-							$root.org.signal.chat.common.KemSignedPreKey.encode(message.signedPreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					SetKemLastResortPreKeyRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.SetKemLastResortPreKeyRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 0)
-										break;
-									if (value = reader.int32())
-										message.identityType = value;
-									else
-										delete message.identityType;
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									message.signedPreKey = $root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPreKey);
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return SetKemLastResortPreKeyRequest;
-				})();
-
-				keys.SetPreKeyResponse = (function() {
-
-					const SetPreKeyResponse = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					SetPreKeyResponse.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					SetPreKeyResponse.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.SetPreKeyResponse();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							reader.skipType(tag & 7, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return SetPreKeyResponse;
-				})();
-
-				keys.CheckIdentityKeyRequest = (function() {
-
-					const CheckIdentityKeyRequest = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					CheckIdentityKeyRequest.prototype.targetIdentifier = null;
-					CheckIdentityKeyRequest.prototype.fingerprint = $util.newBuffer([]);
-
-					CheckIdentityKeyRequest.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
-							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.fingerprint != null && $Object.hasOwnProperty.call(message, "fingerprint") && message.fingerprint.length)
-							writer.uint32(18).bytes(message.fingerprint);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					CheckIdentityKeyRequest.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.CheckIdentityKeyRequest();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									if ((value = reader.bytes()).length)
-										message.fingerprint = value;
-									else
-										delete message.fingerprint;
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return CheckIdentityKeyRequest;
-				})();
-
-				keys.CheckIdentityKeyResponse = (function() {
-
-					const CheckIdentityKeyResponse = function (properties) {
-						if (properties)
-							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-								if (properties[keys[i]] != null && keys[i] !== "__proto__")
-									this[keys[i]] = properties[keys[i]];
-					};
-
-					CheckIdentityKeyResponse.prototype.targetIdentifier = null;
-					CheckIdentityKeyResponse.prototype.identityKey = $util.newBuffer([]);
-
-					CheckIdentityKeyResponse.encode = function (message, writer, _depth) {
-						if (!writer)
-							writer = $Writer.create();
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $util.recursionLimit)
-							throw $Error("max depth exceeded");
-						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
-							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
-						if (message.identityKey != null && $Object.hasOwnProperty.call(message, "identityKey") && message.identityKey.length)
-							writer.uint32(18).bytes(message.identityKey);
-						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-							for (let i = 0; i < message.$unknowns.length; ++i)
-								writer.raw(message.$unknowns[i]);
-						return writer;
-					};
-
-					CheckIdentityKeyResponse.decode = function (reader, length, _end, _depth, _target) {
-						if (!(reader instanceof $Reader))
-							reader = $Reader.create(reader);
-						if (_depth === $undefined)
-							_depth = 0;
-						if (_depth > $Reader.recursionLimit)
-							throw $Error("max depth exceeded");
-						let end, message, value;
-						if (length === $undefined)
-							end = reader.len;
-						else {
-							end = reader.pos + length;
-							if (end > reader.len)
-								throw $RangeError("index out of range");
-							length = reader.len;
-							reader.len = end;
-						}
-						message = _target || new $root.org.signal.chat.keys.CheckIdentityKeyResponse();
-						while (reader.pos < end) {
-							let start = reader.pos;
-							let tag = reader.tag();
-							if (tag === _end) {
-								_end = $undefined;
-								break;
-							}
-							let wireType = tag & 7;
-							switch (tag >>>= 3) {
-							case 1: {
-									if (wireType !== 2)
-										break;
-									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
-									continue;
-								}
-							case 2: {
-									if (wireType !== 2)
-										break;
-									if ((value = reader.bytes()).length)
-										message.identityKey = value;
-									else
-										delete message.identityKey;
-									continue;
-								}
-							}
-							reader.skipType(wireType, _depth, tag);
-							if (!reader.discardUnknown) {
-								$util.makeProp(message, "$unknowns", false);
-								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-							}
-						}
-						if (length !== $undefined) {
-							if (reader.pos !== end)
-								throw $RangeError("index out of range");
-							reader.len = length;
-						}
-						if (_end !== $undefined)
-							throw $Error("missing end group");
-						return message;
-					};
-
-					return CheckIdentityKeyResponse;
-				})();
-
-				return keys;
 			})();
 
 			chat.messages = (function() {
@@ -5138,6 +9319,1490 @@ export const org = $root.org = (() => {
 				})();
 
 				return messages;
+			})();
+
+			chat.keys = (function() {
+
+				const keys = {};
+
+				keys.GetPreKeyCountRequest = (function() {
+
+					const GetPreKeyCountRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeyCountRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeyCountRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeyCountRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeyCountRequest;
+				})();
+
+				keys.GetPreKeyCountResponse = (function() {
+
+					const GetPreKeyCountResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeyCountResponse.prototype.aciEcPreKeyCount = 0;
+					GetPreKeyCountResponse.prototype.aciKemPreKeyCount = 0;
+					GetPreKeyCountResponse.prototype.pniEcPreKeyCount = 0;
+					GetPreKeyCountResponse.prototype.pniKemPreKeyCount = 0;
+
+					GetPreKeyCountResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.aciEcPreKeyCount != null && $Object.hasOwnProperty.call(message, "aciEcPreKeyCount") && message.aciEcPreKeyCount !== 0)
+							writer.uint32(8).uint32(message.aciEcPreKeyCount);
+						if (message.aciKemPreKeyCount != null && $Object.hasOwnProperty.call(message, "aciKemPreKeyCount") && message.aciKemPreKeyCount !== 0)
+							writer.uint32(16).uint32(message.aciKemPreKeyCount);
+						if (message.pniEcPreKeyCount != null && $Object.hasOwnProperty.call(message, "pniEcPreKeyCount") && message.pniEcPreKeyCount !== 0)
+							writer.uint32(24).uint32(message.pniEcPreKeyCount);
+						if (message.pniKemPreKeyCount != null && $Object.hasOwnProperty.call(message, "pniKemPreKeyCount") && message.pniKemPreKeyCount !== 0)
+							writer.uint32(32).uint32(message.pniKemPreKeyCount);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeyCountResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeyCountResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.aciEcPreKeyCount = value;
+									else
+										delete message.aciEcPreKeyCount;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.aciKemPreKeyCount = value;
+									else
+										delete message.aciKemPreKeyCount;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.pniEcPreKeyCount = value;
+									else
+										delete message.pniEcPreKeyCount;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.pniKemPreKeyCount = value;
+									else
+										delete message.pniKemPreKeyCount;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeyCountResponse;
+				})();
+
+				keys.GetPreKeysRequest = (function() {
+
+					const GetPreKeysRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeysRequest.prototype.targetIdentifier = null;
+					GetPreKeysRequest.prototype.deviceId = null;
+
+					let $oneOfFields;
+
+					// Virtual OneOf for proto3 optional field
+					$Object.defineProperty(GetPreKeysRequest.prototype, "_deviceId", {
+						get: $util.oneOfGetter($oneOfFields = ["deviceId"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetPreKeysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.deviceId != null && $Object.hasOwnProperty.call(message, "deviceId"))
+							writer.uint32(16).uint32(message.deviceId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									message.deviceId = reader.uint32();
+									message._deviceId = "deviceId";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeysRequest;
+				})();
+
+				keys.GetPreKeysAnonymousRequest = (function() {
+
+					const GetPreKeysAnonymousRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeysAnonymousRequest.prototype.request = null;
+					GetPreKeysAnonymousRequest.prototype.unidentifiedAccessKey = null;
+					GetPreKeysAnonymousRequest.prototype.groupSendToken = null;
+					GetPreKeysAnonymousRequest.prototype.unrestrictedAccess = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetPreKeysAnonymousRequest.prototype, "authorization", {
+						get: $util.oneOfGetter($oneOfFields = ["unidentifiedAccessKey", "groupSendToken", "unrestrictedAccess"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetPreKeysAnonymousRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
+							$root.org.signal.chat.keys.GetPreKeysRequest.encode(message.request, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey"))
+							writer.uint32(18).bytes(message.unidentifiedAccessKey);
+						if (message.groupSendToken != null && $Object.hasOwnProperty.call(message, "groupSendToken"))
+							writer.uint32(26).bytes(message.groupSendToken);
+						if (message.unrestrictedAccess != null && $Object.hasOwnProperty.call(message, "unrestrictedAccess"))
+							$root.google.protobuf.Empty.encode(message.unrestrictedAccess, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeysAnonymousRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeysAnonymousRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.request = $root.org.signal.chat.keys.GetPreKeysRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.unidentifiedAccessKey = reader.bytes();
+									message.authorization = "unidentifiedAccessKey";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.groupSendToken = reader.bytes();
+									message.authorization = "groupSendToken";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.unrestrictedAccess = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.unrestrictedAccess);
+									message.authorization = "unrestrictedAccess";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeysAnonymousRequest;
+				})();
+
+				keys.DevicePreKeyBundle = (function() {
+
+					const DevicePreKeyBundle = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DevicePreKeyBundle.prototype.ecSignedPreKey = null;
+					DevicePreKeyBundle.prototype.ecOneTimePreKey = null;
+					DevicePreKeyBundle.prototype.kemOneTimePreKey = null;
+					DevicePreKeyBundle.prototype.registrationId = 0;
+
+					DevicePreKeyBundle.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.ecSignedPreKey != null && $Object.hasOwnProperty.call(message, "ecSignedPreKey"))
+							$root.org.signal.chat.common.EcSignedPreKey.encode(message.ecSignedPreKey, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.ecOneTimePreKey != null && $Object.hasOwnProperty.call(message, "ecOneTimePreKey"))
+							$root.org.signal.chat.common.EcPreKey.encode(message.ecOneTimePreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.kemOneTimePreKey != null && $Object.hasOwnProperty.call(message, "kemOneTimePreKey"))
+							$root.org.signal.chat.common.KemSignedPreKey.encode(message.kemOneTimePreKey, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.registrationId != null && $Object.hasOwnProperty.call(message, "registrationId") && message.registrationId !== 0)
+							writer.uint32(32).uint32(message.registrationId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DevicePreKeyBundle.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.DevicePreKeyBundle();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.ecSignedPreKey = $root.org.signal.chat.common.EcSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.ecSignedPreKey);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.ecOneTimePreKey = $root.org.signal.chat.common.EcPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.ecOneTimePreKey);
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.kemOneTimePreKey = $root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.kemOneTimePreKey);
+									continue;
+								}
+							case 4: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.registrationId = value;
+									else
+										delete message.registrationId;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DevicePreKeyBundle;
+				})();
+
+				keys.AccountPreKeyBundles = (function() {
+
+					const AccountPreKeyBundles = function (properties) {
+						this.devicePreKeys = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					AccountPreKeyBundles.prototype.identityKey = $util.newBuffer([]);
+					AccountPreKeyBundles.prototype.devicePreKeys = $util.emptyObject;
+					AccountPreKeyBundles.prototype.unrestrictedUnidentifiedAccess = false;
+					AccountPreKeyBundles.prototype.unidentifiedAccessKeyFingerprint = $util.newBuffer([]);
+
+					AccountPreKeyBundles.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityKey != null && $Object.hasOwnProperty.call(message, "identityKey") && message.identityKey.length)
+							writer.uint32(10).bytes(message.identityKey);
+						if (message.devicePreKeys != null && $Object.hasOwnProperty.call(message, "devicePreKeys"))
+							for (let keys = $Object.keys(message.devicePreKeys), i = 0; i < keys.length; ++i) {
+								writer.uint32(18).fork().uint32(8).uint32(keys[i]);
+								$root.org.signal.chat.keys.DevicePreKeyBundle.encode(message.devicePreKeys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.unrestrictedUnidentifiedAccess != null && $Object.hasOwnProperty.call(message, "unrestrictedUnidentifiedAccess") && message.unrestrictedUnidentifiedAccess !== false)
+							writer.uint32(24).bool(message.unrestrictedUnidentifiedAccess);
+						if (message.unidentifiedAccessKeyFingerprint != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKeyFingerprint") && message.unidentifiedAccessKeyFingerprint.length)
+							writer.uint32(34).bytes(message.unidentifiedAccessKeyFingerprint);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					AccountPreKeyBundles.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.AccountPreKeyBundles();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.identityKey = value;
+									else
+										delete message.identityKey;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (message.devicePreKeys === $util.emptyObject)
+										message.devicePreKeys = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.uint32();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.keys.DevicePreKeyBundle.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.devicePreKeys[key] = value || new $root.org.signal.chat.keys.DevicePreKeyBundle();
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.unrestrictedUnidentifiedAccess = value;
+									else
+										delete message.unrestrictedUnidentifiedAccess;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.unidentifiedAccessKeyFingerprint = value;
+									else
+										delete message.unidentifiedAccessKeyFingerprint;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return AccountPreKeyBundles;
+				})();
+
+				keys.GetPreKeysResponse = (function() {
+
+					const GetPreKeysResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeysResponse.prototype.preKeys = null;
+					GetPreKeysResponse.prototype.targetNotFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetPreKeysResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["preKeys", "targetNotFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetPreKeysResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.preKeys != null && $Object.hasOwnProperty.call(message, "preKeys"))
+							$root.org.signal.chat.keys.AccountPreKeyBundles.encode(message.preKeys, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.targetNotFound != null && $Object.hasOwnProperty.call(message, "targetNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.targetNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeysResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeysResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.preKeys = $root.org.signal.chat.keys.AccountPreKeyBundles.decode(reader, reader.size(), $undefined, _depth + 1, message.preKeys);
+									message.response = "preKeys";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.targetNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.targetNotFound);
+									message.response = "targetNotFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeysResponse;
+				})();
+
+				keys.GetPreKeysAnonymousResponse = (function() {
+
+					const GetPreKeysAnonymousResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetPreKeysAnonymousResponse.prototype.preKeys = null;
+					GetPreKeysAnonymousResponse.prototype.targetNotFound = null;
+					GetPreKeysAnonymousResponse.prototype.failedUnidentifiedAuthorization = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetPreKeysAnonymousResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["preKeys", "targetNotFound", "failedUnidentifiedAuthorization"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetPreKeysAnonymousResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.preKeys != null && $Object.hasOwnProperty.call(message, "preKeys"))
+							$root.org.signal.chat.keys.AccountPreKeyBundles.encode(message.preKeys, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.targetNotFound != null && $Object.hasOwnProperty.call(message, "targetNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.targetNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.failedUnidentifiedAuthorization != null && $Object.hasOwnProperty.call(message, "failedUnidentifiedAuthorization"))
+							$root.org.signal.chat.errors.FailedUnidentifiedAuthorization.encode(message.failedUnidentifiedAuthorization, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetPreKeysAnonymousResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.GetPreKeysAnonymousResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.preKeys = $root.org.signal.chat.keys.AccountPreKeyBundles.decode(reader, reader.size(), $undefined, _depth + 1, message.preKeys);
+									message.response = "preKeys";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.targetNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.targetNotFound);
+									message.response = "targetNotFound";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.failedUnidentifiedAuthorization = $root.org.signal.chat.errors.FailedUnidentifiedAuthorization.decode(reader, reader.size(), $undefined, _depth + 1, message.failedUnidentifiedAuthorization);
+									message.response = "failedUnidentifiedAuthorization";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetPreKeysAnonymousResponse;
+				})();
+
+				keys.SetOneTimeEcPreKeysRequest = (function() {
+
+					const SetOneTimeEcPreKeysRequest = function (properties) {
+						this.preKeys = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetOneTimeEcPreKeysRequest.prototype.identityType = 0;
+					SetOneTimeEcPreKeysRequest.prototype.preKeys = $util.emptyArray;
+
+					SetOneTimeEcPreKeysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
+							writer.uint32(8).int32(message.identityType);
+						if (message.preKeys != null && message.preKeys.length)
+							for (let i = 0; i < message.preKeys.length; ++i)
+								$root.org.signal.chat.common.EcPreKey.encode(message.preKeys[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetOneTimeEcPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.SetOneTimeEcPreKeysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.identityType = value;
+									else
+										delete message.identityType;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.preKeys && message.preKeys.length))
+										message.preKeys = [];
+									message.preKeys.push($root.org.signal.chat.common.EcPreKey.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetOneTimeEcPreKeysRequest;
+				})();
+
+				keys.SetOneTimeKemSignedPreKeysRequest = (function() {
+
+					const SetOneTimeKemSignedPreKeysRequest = function (properties) {
+						this.preKeys = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetOneTimeKemSignedPreKeysRequest.prototype.identityType = 0;
+					SetOneTimeKemSignedPreKeysRequest.prototype.preKeys = $util.emptyArray;
+
+					SetOneTimeKemSignedPreKeysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
+							writer.uint32(8).int32(message.identityType);
+						if (message.preKeys != null && message.preKeys.length)
+							for (let i = 0; i < message.preKeys.length; ++i)
+								$root.org.signal.chat.common.KemSignedPreKey.encode(message.preKeys[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetOneTimeKemSignedPreKeysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.SetOneTimeKemSignedPreKeysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.identityType = value;
+									else
+										delete message.identityType;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.preKeys && message.preKeys.length))
+										message.preKeys = [];
+									message.preKeys.push($root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetOneTimeKemSignedPreKeysRequest;
+				})();
+
+				keys.SetEcSignedPreKeyRequest = (function() {
+
+					const SetEcSignedPreKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetEcSignedPreKeyRequest.prototype.identityType = 0;
+					SetEcSignedPreKeyRequest.prototype.signedPreKey = null;
+
+					SetEcSignedPreKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
+							writer.uint32(8).int32(message.identityType);
+						if (message.signedPreKey != null && $Object.hasOwnProperty.call(message, "signedPreKey"))
+							$root.org.signal.chat.common.EcSignedPreKey.encode(message.signedPreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetEcSignedPreKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.SetEcSignedPreKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.identityType = value;
+									else
+										delete message.identityType;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.signedPreKey = $root.org.signal.chat.common.EcSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPreKey);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetEcSignedPreKeyRequest;
+				})();
+
+				keys.SetKemLastResortPreKeyRequest = (function() {
+
+					const SetKemLastResortPreKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetKemLastResortPreKeyRequest.prototype.identityType = 0;
+					SetKemLastResortPreKeyRequest.prototype.signedPreKey = null;
+
+					SetKemLastResortPreKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityType != null && $Object.hasOwnProperty.call(message, "identityType") && message.identityType !== 0)
+							writer.uint32(8).int32(message.identityType);
+						if (message.signedPreKey != null && $Object.hasOwnProperty.call(message, "signedPreKey"))
+							$root.org.signal.chat.common.KemSignedPreKey.encode(message.signedPreKey, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetKemLastResortPreKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.SetKemLastResortPreKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.identityType = value;
+									else
+										delete message.identityType;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.signedPreKey = $root.org.signal.chat.common.KemSignedPreKey.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPreKey);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetKemLastResortPreKeyRequest;
+				})();
+
+				keys.SetPreKeyResponse = (function() {
+
+					const SetPreKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetPreKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetPreKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.SetPreKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetPreKeyResponse;
+				})();
+
+				keys.CheckIdentityKeyRequest = (function() {
+
+					const CheckIdentityKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckIdentityKeyRequest.prototype.targetIdentifier = null;
+					CheckIdentityKeyRequest.prototype.fingerprint = $util.newBuffer([]);
+
+					CheckIdentityKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.fingerprint != null && $Object.hasOwnProperty.call(message, "fingerprint") && message.fingerprint.length)
+							writer.uint32(18).bytes(message.fingerprint);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckIdentityKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.CheckIdentityKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.fingerprint = value;
+									else
+										delete message.fingerprint;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckIdentityKeyRequest;
+				})();
+
+				keys.CheckIdentityKeyResponse = (function() {
+
+					const CheckIdentityKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckIdentityKeyResponse.prototype.targetIdentifier = null;
+					CheckIdentityKeyResponse.prototype.identityKey = $util.newBuffer([]);
+
+					CheckIdentityKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.targetIdentifier != null && $Object.hasOwnProperty.call(message, "targetIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.targetIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.identityKey != null && $Object.hasOwnProperty.call(message, "identityKey") && message.identityKey.length)
+							writer.uint32(18).bytes(message.identityKey);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckIdentityKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.keys.CheckIdentityKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.targetIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.targetIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.identityKey = value;
+									else
+										delete message.identityKey;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckIdentityKeyResponse;
+				})();
+
+				return keys;
 			})();
 
 			return chat;
