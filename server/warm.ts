@@ -14,4 +14,10 @@ const sql = await openSql({ engine: 'sqlite', file: join(folder, 'warm.db'), key
   process.exit(1),
 )
 await sql.close()
+const { WorkerPool } = await import('./kit/worker-pool.ts')
+const module = new URL('./chat/credentials/issuing.ts', import.meta.url)
+await import(module.href)
+const pool = new WorkerPool({ module, data: {}, size: 1 })
+await pool.call('none').catch(() => {})
+await pool.close()
 await rm(folder, { recursive: true })

@@ -1,8 +1,12 @@
 // The chat server's rules over a real store, on a clock wound by hand, without its doors.
 import type { TestContext } from 'node:test'
-import { ServerSecretParams } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import {
+  GenericServerSecretParams,
+  ServerSecretParams,
+} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
+import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
@@ -40,11 +44,18 @@ class NotedLimitStore extends MemoryLimitStore {
   }
 }
 
-let params: ServerSecretParams | undefined
-export const serverSecretParams = (): ServerSecretParams => {
-  params ??= ServerSecretParams.generate()
-  return params
+const makeZkSecrets = () => ({
+  serverSecretParams: ServerSecretParams.generate(),
+  genericServerSecretParams: GenericServerSecretParams.generate(),
+  backupServerSecretParams: GenericServerSecretParams.generate(),
+})
+let made: ReturnType<typeof makeZkSecrets> | undefined
+/** The server's zkgroup parameters: the same for all tests of a file. */
+export const zkSecrets = (): ReturnType<typeof makeZkSecrets> => {
+  made ??= makeZkSecrets()
+  return made
 }
+export const serverSecretParams = (): ServerSecretParams => zkSecrets().serverSecretParams
 
 /** A server of its own for one test, whose bugs fail it. */
 export async function openRules(t: TestContext, options: RulesOptions = {}) {
@@ -61,6 +72,8 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const limits = new Limits({ clock, overrides: options.limits, store: limitStore })
   const accounts = new Accounts({ sql, bus, clock, random, limits })
   const access = new UnidentifiedAccess(serverSecretParams, clock)
+  const issuer = new Issuer({ secrets: zkSecrets(), onBug })
+  t.after(() => issuer.close())
   const keys = new Keys({ sql, accounts, access, limits })
   const store = new MessageStore(sql)
   const queues = await Queues.open({ store, bus, clock, onBug })
@@ -87,7 +100,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
   })
   return {
-    ...{ sql, clock, random, bus, counters, events, limits, accounts, access, keys, store, queues },
+    ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
     ...{ messages, receipts, verification, registration, bugs, onBug, limited: limitStore.taken },
   }
 }

@@ -19,6 +19,7 @@ import { accountsRest } from './accounts/rest.ts'
 import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { configurationRest, keepaliveRest } from './configuration/rest.ts'
+import { Issuer } from './credentials/issuer.ts'
 import { devicesRest } from './devices/rest.ts'
 import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
@@ -65,6 +66,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const limits = new Limits({ clock, overrides: config.limits })
   const accounts = new Accounts({ sql, bus, clock, random, limits })
   const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
+  const issuer = new Issuer({ secrets, onBug })
   const keys = new Keys({ sql, accounts, access, limits })
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
   accounts.keeps(keys)
@@ -138,6 +140,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     async close() {
       await receipts.drain()
       await queues.close()
+      await issuer.close()
     },
   }
 }

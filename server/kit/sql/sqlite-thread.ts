@@ -1,8 +1,7 @@
 // A worker thread as the main thread sees it: started, rung, closed.
 import { once } from 'node:events'
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { workerEnv } from '../worker-env.ts'
 import type { SqliteSettings } from './sqlite-connection.ts'
 import type { WorkerReady, WorkerSettings } from './sqlite-worker.ts'
 import { StorageError } from './storage-error.ts'
@@ -27,7 +26,7 @@ export class SqliteThread {
     const bell = new Int32Array(new SharedArrayBuffer(4))
     const workerData: WorkerSettings = { ...settings, bell }
     const entry = new URL('./sqlite-worker.ts', import.meta.url)
-    const worker = new Worker(entry, { workerData, execArgv: [], env: inheritedEnv(), resourceLimits: HEAP })
+    const worker = new Worker(entry, { workerData, execArgv: [], env: workerEnv(), resourceLimits: HEAP })
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     const answer = await Promise.race([firstMessage(worker), ended.then(() => NEVER_READY)])
     if (answer.ready) return new SqliteThread(worker, bell, ended)
@@ -69,10 +68,4 @@ export class SqliteThread {
 async function firstMessage(worker: Worker): Promise<WorkerReady> {
   const [answer] = (await once(worker, 'message')) as [WorkerReady]
   return answer
-}
-
-/** A thread that finds its code in the compile cache need not load the type stripper, which takes 10 MB. */
-function inheritedEnv(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir()
-  return cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }
 }

@@ -1,0 +1,105 @@
+// What runs in the threads of the issuer: each zkgroup credential takes one to two milliseconds.
+import { Aci, Pni } from '@signalapp/libsignal-client/dist/Address.js'
+import {
+  AvatarUploadCredentialRequest,
+  BackupAuthCredentialRequest,
+  type BackupCredentialType,
+  type BackupLevel,
+  CallLinkAuthCredentialResponse,
+  CreateCallLinkCredentialRequest,
+  GenericServerSecretParams,
+  ProfileKeyCommitment,
+  ProfileKeyCredentialRequest,
+  ServerSecretParams,
+  ServerZkAuthOperations,
+  ServerZkProfileOperations,
+  ZkCredentialPublicKey,
+} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** Serialized server parameters. They must stay secret. */
+export type IssuingSecrets = { readonly server: Bytes; readonly calling: Bytes; readonly chat: Bytes }
+
+export type Dated = { readonly credential: Bytes; readonly redemptionSeconds: number }
+export type Issuing = ReturnType<typeof open>
+
+/** Parameters are parsed once a thread. Every time is in seconds at the start of a day (UTC). */
+export function open(secrets: IssuingSecrets) {
+  const server = new ServerSecretParams(secrets.server)
+  const calling = new GenericServerSecretParams(secrets.calling)
+  const chat = new GenericServerSecretParams(secrets.chat)
+  const auth = new ServerZkAuthOperations(server)
+  const profiles = new ServerZkProfileOperations(server)
+  return {
+    groupAuth(aci: string, pni: string, days: readonly number[]): Dated[] {
+      const [holder, number] = [Aci.parseFromServiceIdString(aci), Pni.parseFromServiceIdString(pni)]
+      return dated(days, (day) => auth.issueAuthCredentialWithPniZkc(holder, number, day))
+    },
+    callLinkAuth(aci: string, days: readonly number[]): Dated[] {
+      const holder = Aci.parseFromServiceIdString(aci)
+      return dated(days, (day) => CallLinkAuthCredentialResponse.issueCredential(holder, day, calling))
+    },
+    createCallLink: (request: Bytes, aci: string, day: number): Bytes | undefined =>
+      ofClient(() =>
+        new CreateCallLinkCredentialRequest(request).issueCredential(
+          Aci.parseFromServiceIdString(aci),
+          day,
+          calling,
+        ),
+      ),
+    profileKey: (
+      request: Bytes,
+      aci: string,
+      commitment: Bytes,
+      expirationSeconds: number,
+    ): Bytes | undefined =>
+      ofClient(() =>
+        profiles.issueExpiringProfileKeyCredential(
+          new ProfileKeyCredentialRequest(request),
+          Aci.parseFromServiceIdString(aci),
+          new ProfileKeyCommitment(commitment),
+          expirationSeconds,
+        ),
+      ),
+    backupAuth(
+      request: Bytes,
+      level: BackupLevel,
+      type: BackupCredentialType,
+      days: readonly number[],
+    ): Dated[] {
+      const asked = new BackupAuthCredentialRequest(request)
+      return dated(days, (day) => asked.issueCredential(day, level, type, chat))
+    },
+    avatarUpload: (
+      request: Bytes,
+      aci: string,
+      zkCredentialKey: Bytes,
+      rotationId: bigint,
+      day: number,
+    ): Bytes | undefined =>
+      ofClient(() =>
+        new AvatarUploadCredentialRequest(request).issueCredential(
+          Aci.parseFromServiceIdString(aci),
+          new ZkCredentialPublicKey(zkCredentialKey),
+          rotationId,
+          new Date(day * 1000),
+          chat,
+        ),
+      ),
+  }
+}
+
+type Serializable = { serialize(): Bytes }
+
+const dated = (days: readonly number[], issue: (day: number) => Serializable): Dated[] =>
+  days.map((day) => ({ credential: issue(day).serialize(), redemptionSeconds: day }))
+
+/** Nothing, if what the client sent is no such request or its proof does not hold. */
+function ofClient(issue: () => Serializable): Bytes | undefined {
+  try {
+    return issue().serialize()
+  } catch {
+    return undefined
+  }
+}
