@@ -20,7 +20,13 @@ function localName(item: protobuf.ReflectionObject): string {
 
 const rpcName = (method: protobuf.Method) => method.name[0]!.toLowerCase() + method.name.slice(1)
 const rpcPath = (method: protobuf.Method) => `/${method.parent!.fullName.slice(1)}/${method.name}`
-const streams = (method: protobuf.Method) => Boolean(method.requestStream || method.responseStream)
+/** Which side sends more than one message. No RPC of Signal's has many requests and one reply. */
+function streams(method: protobuf.Method): string {
+  if (method.requestStream && !method.responseStream)
+    throw new Error(`${method.fullName} streams requests only`)
+  if (!method.responseStream) return 'false'
+  return method.requestStream ? "'both'" : "'replies'"
+}
 const codecPath = (item: protobuf.ReflectionObject) => `codecs${item.fullName}`
 
 /** A service's `heliograph.auth`; every service must have one. */
@@ -32,6 +38,7 @@ function authOf(service: protobuf.Service): string {
 
 function rpcValue(method: protobuf.Method): string {
   const limit = method.options?.['(heliograph.max_request_bytes)']
+  const longLived = method.options?.['(heliograph.long_lived)']
   return [
     `    ${rpcName(method)}: {`,
     `      path: '${rpcPath(method)}',`,
@@ -39,6 +46,7 @@ function rpcValue(method: protobuf.Method): string {
     `      request: ${codecPath(method.resolvedRequestType!)},`,
     `      response: ${codecPath(method.resolvedResponseType!)},`,
     ...(limit === undefined ? [] : [`      maxRequestBytes: ${limit},`]),
+    ...(longLived === true ? ['      longLived: true,'] : []),
     '    },',
   ].join('\n')
 }

@@ -17,11 +17,13 @@ export type ServiceAuth = 'device' | 'anonymous'
 // biome-ignore lint/suspicious/noExplicitAny: a codec of whatever message
 export type AnyCodec = Codec<any, any>
 
-/** One RPC. `stream` says that either side sends more than one message. */
+/** Who sends more than one message: nobody, the server alone, or both sides. */
+export type StreamKind = false | 'replies' | 'both'
+
 export type Rpc<
   Request extends AnyCodec = AnyCodec,
   Response extends AnyCodec = AnyCodec,
-  Stream extends boolean = boolean,
+  Stream extends StreamKind = StreamKind,
 > = {
   /** `/<package>.<Service>/<Rpc>` */
   readonly path: string
@@ -30,6 +32,8 @@ export type Rpc<
   readonly response: Response
   /** The longest request that is read, where it is not the door's own limit. */
   readonly maxRequestBytes?: number
+  /** A client of this stream may say nothing for as long as it likes. */
+  readonly longLived?: boolean
 }
 
 export type Service = {

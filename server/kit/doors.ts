@@ -148,6 +148,7 @@ class OpenDoors implements Doors {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.tls.close(() => resolve())
     this.options.websockets.close()
+    this.options.grpc.close()
     for (const session of this.sessions) session.close()
     await this.settled(graceMs)
     for (const session of this.sessions) session.destroy()

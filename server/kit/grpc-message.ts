@@ -3,24 +3,29 @@ import type { ServerHttp2Stream } from 'node:http2'
 import protobuf from '../../wire/protobuf.ts'
 import type { AnyCodec } from '../../wire/service.ts'
 import type { Clock } from './clock.ts'
-import { GrpcCode, type GrpcStatus } from './grpc-status.ts'
+import { GrpcCode, GrpcFailure } from './grpc-status.ts'
 import { Refusal } from './refusal.ts'
 
 /** 1 byte: 1 if compressed, else 0. 4 bytes: the length of the message, big-endian. */
-const PREFIX_BYTES = 5
+export const PREFIX_BYTES = 5
 /** How long a request may take to arrive. */
 export const RECEIVE_TIMEOUT_MS = 30_000
 
 /** A failure of the protocol itself, beneath any rule. */
-export class ProtocolFailure extends Error {
-  readonly status: GrpcStatus
+export class ProtocolFailure extends GrpcFailure {
   constructor(code: GrpcCode, message: string) {
-    super(message)
-    this.status = { code, message }
+    super({ code, message })
   }
 }
 
-const broken = (message: string) => new ProtocolFailure(GrpcCode.internal, message)
+export const broken = (message: string) => new ProtocolFailure(GrpcCode.internal, message)
+
+/** What is wrong with the prefix that stands at `at`, if anything. */
+export function checkPrefix(bytes: Buffer, at: number, maxBytes: number): ProtocolFailure | undefined {
+  if (bytes[at] !== 0) return new ProtocolFailure(GrpcCode.unimplemented, 'compression is not supported')
+  if (bytes.readUInt32BE(at + 1) <= maxBytes) return undefined
+  return new ProtocolFailure(GrpcCode.resourceExhausted, 'message too large')
+}
 
 /** Gathers a request. However small the pieces, it holds no more than twice what came. */
 class Collector {
@@ -57,11 +62,9 @@ class Collector {
   }
 
   #check(): ProtocolFailure | undefined {
-    if (this.#held[0] !== 0)
-      return new ProtocolFailure(GrpcCode.unimplemented, 'compression is not supported')
+    const failure = checkPrefix(this.#held, 0, this.#maxBytes)
+    if (failure) return failure
     this.#expected ??= PREFIX_BYTES + this.#held.readUInt32BE(1)
-    if (this.#expected > PREFIX_BYTES + this.#maxBytes)
-      return new ProtocolFailure(GrpcCode.resourceExhausted, 'message too large')
     return this.#received > this.#expected ? broken('more than one message') : undefined
   }
 }

@@ -7,8 +7,10 @@ export const GrpcCode = {
   ok: 0,
   unknown: 2,
   invalidArgument: 3,
+  deadlineExceeded: 4,
   notFound: 5,
   resourceExhausted: 8,
+  aborted: 10,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
@@ -24,8 +26,25 @@ export type GrpcReason =
   | 'UPGRADE_REQUIRED'
   | 'RESOURCE_EXHAUSTED'
   | 'UNAVAILABLE'
+  | 'STREAM_CLOSED'
 
-export type GrpcStatus = RefusalDetail & { readonly code: GrpcCode; readonly reason?: GrpcReason }
+/** A message of the service's own beside the status: its full name and its bytes. */
+export type StatusDetail = { readonly name: string; readonly bytes: Uint8Array }
+
+export type GrpcStatus = RefusalDetail & {
+  readonly code: GrpcCode
+  readonly reason?: GrpcReason
+  readonly own?: StatusDetail
+}
+
+/** Ends a call with a status that no `Refusal` has. */
+export class GrpcFailure extends Error {
+  readonly status: GrpcStatus
+  constructor(status: GrpcStatus) {
+    super(status.message)
+    this.status = status
+  }
+}
 
 const DOMAIN = 'grpc.chat.signal.org'
 
@@ -49,21 +68,22 @@ export function statusOfRefusal({ kind, detail }: Refusal): GrpcStatus {
 }
 
 const any = (name: string, value: Uint8Array) => ({
-  type_url: `type.googleapis.com/google.rpc.${name}`,
+  type_url: `type.googleapis.com/${name}`,
   value,
 })
 
-function details({ reason, field, message, retryAfterSeconds }: GrpcStatus) {
+function details({ reason, field, message, retryAfterSeconds, own }: GrpcStatus) {
   const list = []
-  if (reason) list.push(any('ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN }).finish()))
+  if (reason) list.push(any('google.rpc.ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN }).finish()))
   if (field !== undefined) {
     const violation = { field, description: message ?? 'invalid' }
-    list.push(any('BadRequest', BadRequest.encode({ fieldViolations: [violation] }).finish()))
+    list.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations: [violation] }).finish()))
   }
   if (retryAfterSeconds !== undefined) {
     const retryDelay = { seconds: Math.ceil(retryAfterSeconds) }
-    list.push(any('RetryInfo', RetryInfo.encode({ retryDelay }).finish()))
+    list.push(any('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay }).finish()))
   }
+  if (own) list.push(any(own.name, own.bytes))
   return list
 }
 

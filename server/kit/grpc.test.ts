@@ -369,7 +369,7 @@ test('a forgotten RPC and an answer without an outcome do not compile', () => {
   implementService(KeysAnonymous, {
     // @ts-expect-error neither keys nor an error
     getPreKeys: async () => ({}),
-    // @ts-expect-error the door is unary
+    // @ts-expect-error one reply where replies are streamed
     checkIdentityKeys: async () => ({}),
   })
 })

@@ -1,4 +1,4 @@
-// The unary gRPC door, straight over HTTP/2 streams.
+// The gRPC door, straight over HTTP/2 streams: unary calls by the shortest way, streaming calls beside them.
 import {
   constants,
   type IncomingHttpHeaders,
@@ -7,9 +7,11 @@ import {
 } from 'node:http2'
 import type { DeviceAddress } from '../../wire/types.ts'
 import type { Clock } from './clock.ts'
-import { frame, ProtocolFailure, readMessage } from './grpc-message.ts'
-import type { AnonymousCall, DeviceCall, GrpcMethod } from './grpc-service.ts'
-import { GrpcCode, type GrpcStatus, statusOfRefusal, statusTrailers } from './grpc-status.ts'
+import { CallOver, parseTimeout, StreamingCall } from './grpc-call.ts'
+import { StreamingCalls } from './grpc-calls.ts'
+import { frame, readMessage } from './grpc-message.ts'
+import type { AnonymousCall, DeviceCall, GrpcMethod, StreamMethod, UnaryMethod } from './grpc-service.ts'
+import { GrpcCode, GrpcFailure, type GrpcStatus, statusOfRefusal, statusTrailers } from './grpc-status.ts'
 import { Refusal } from './refusal.ts'
 
 export type GrpcDoorOptions = {
@@ -43,7 +45,7 @@ function refusedByHttp(headers: IncomingHttpHeaders): number | undefined {
   return headers[':method'] === 'POST' ? undefined : 405
 }
 
-function decoded(method: GrpcMethod, bytes: Uint8Array): unknown {
+function decoded(method: UnaryMethod, bytes: Uint8Array): unknown {
   try {
     return method.rpc.request.decode(bytes)
   } catch {
@@ -54,9 +56,11 @@ function decoded(method: GrpcMethod, bytes: Uint8Array): unknown {
 export class GrpcDoor {
   readonly #methods: ReadonlyMap<string, GrpcMethod>
   readonly #options: GrpcDoorOptions
+  readonly #calls: StreamingCalls
 
   constructor(options: GrpcDoorOptions) {
     this.#options = options
+    this.#calls = new StreamingCalls(options.clock)
     this.#methods = new Map(Array.from(options.methods, (method) => [method.rpc.path, method]))
   }
 
@@ -66,13 +70,24 @@ export class GrpcDoor {
     const method = this.#methods.get(headers[':path'] ?? '')
     const httpStatus = refusedByHttp(headers)
     if (httpStatus !== undefined) this.#end(stream, { ...this.#head(), ':status': httpStatus })
-    else if (method) void this.#answer(stream, method, headers, remoteAddress)
-    else this.#fail(stream, { code: GrpcCode.unimplemented, message: 'no such method' })
+    else if (!method) this.#fail(stream, { code: GrpcCode.unimplemented, message: 'no such method' })
+    else if (method.kind === false) void this.#answer(stream, method, headers, remoteAddress)
+    else void this.#converse(stream, method, headers, remoteAddress)
+  }
+
+  /** Streaming calls in progress. */
+  get size(): number {
+    return this.#calls.size
+  }
+
+  /** Ends the streaming calls, and those that still come: the server stops. */
+  close(): void {
+    this.#calls.close()
   }
 
   async #answer(
     stream: ServerHttp2Stream,
-    method: GrpcMethod,
+    method: UnaryMethod,
     headers: IncomingHttpHeaders,
     remoteAddress: string,
   ): Promise<void> {
@@ -84,6 +99,45 @@ export class GrpcDoor {
       this.#succeed(stream, frame(method.rpc.response, reply))
     } catch (error) {
       this.#fail(stream, this.#statusOf(error, method))
+    }
+  }
+
+  async #converse(
+    stream: ServerHttp2Stream,
+    method: StreamMethod,
+    headers: IncomingHttpHeaders,
+    remoteAddress: string,
+  ): Promise<void> {
+    try {
+      const deadlineMs = parseTimeout(headers['grpc-timeout'] as string | undefined)
+      const caller = await this.#admit(method, headers, remoteAddress, stream.session ?? stream)
+      if (stream.closed || stream.destroyed) return
+      await this.#run(this.#open(stream, method, deadlineMs), method, caller)
+    } catch (error) {
+      this.#fail(stream, this.#statusOf(error, method))
+    }
+  }
+
+  #open(stream: ServerHttp2Stream, method: StreamMethod, deadlineMs: number | undefined): StreamingCall {
+    const call = new StreamingCall({
+      stream,
+      method,
+      clock: this.#options.clock,
+      deadlineMs,
+      head: () => this.#head(),
+      statusOf: (error) => this.#statusOf(error, method),
+    })
+    this.#calls.add(call, stream.session)
+    return call
+  }
+
+  async #run(call: StreamingCall, method: StreamMethod, caller: AnonymousCall): Promise<void> {
+    try {
+      if (method.kind === 'both') await method.handle(call, call, caller)
+      else await method.handle(await call.only(), call, caller)
+      call.end({ code: GrpcCode.ok })
+    } catch (error) {
+      if (!(error instanceof CallOver)) call.end(this.#statusOf(error, method))
     }
   }
 
@@ -110,7 +164,7 @@ export class GrpcDoor {
 
   #statusOf(error: unknown, method: GrpcMethod): GrpcStatus {
     if (error instanceof Refusal) return statusOfRefusal(error)
-    if (error instanceof ProtocolFailure) return error.status
+    if (error instanceof GrpcFailure) return error.status
     this.#options.onBug(error, method.rpc.path)
     return { code: GrpcCode.unknown }
   }

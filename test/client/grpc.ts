@@ -1,10 +1,11 @@
-// Unary gRPC without libsignal: for calls that it would never make, and for the details of a failure.
+// gRPC without libsignal: for calls that it would never make, and for the details of a failure.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import type { Ready } from '../../server/up.ts'
 import { BadRequest, ErrorInfo, RetryInfo, Status } from '../../wire/gen/rpc.js'
 import type { AnyCodec, InitOf, MessageOf, Rpc } from '../../wire/service.ts'
+import { framed, GrpcStream } from './grpc-stream.ts'
 
 export type Answer<Reply> = {
   readonly code: number
@@ -49,6 +50,14 @@ export class GrpcClient implements AsyncDisposable {
     return { code, headers: final as Answer<unknown>['headers'], reply, ...detailsOf(final) }
   }
 
+  /** Opens a call that streams. */
+  stream<Request extends AnyCodec, Response extends AnyCodec>(
+    rpc: Pick<Rpc<Request, Response>, 'path' | 'request' | 'response'>,
+    headers: Readonly<Record<string, string>> = {},
+  ): GrpcStream<Request, Response> {
+    return new GrpcStream(this.#session, rpc, headers)
+  }
+
   async #exchange(path: string, message: Uint8Array, headers: Readonly<Record<string, string>>) {
     const stream = this.#session.request({
       ':method': 'POST',
@@ -62,9 +71,7 @@ export class GrpcClient implements AsyncDisposable {
       trailers = received
     })
     const answered = once(stream, 'response') as Promise<[IncomingHttpHeaders]>
-    const prefix = Buffer.alloc(PREFIX_BYTES)
-    prefix.writeUInt32BE(message.length, 1)
-    stream.end(Buffer.concat([prefix, message]))
+    stream.end(framed(message))
     const [head] = await answered
     const chunks: Buffer[] = []
     for await (const chunk of stream) chunks.push(chunk as Buffer)
@@ -79,7 +86,7 @@ export class GrpcClient implements AsyncDisposable {
   }
 }
 
-function detailsOf(headers: IncomingHttpHeaders) {
+export function detailsOf(headers: IncomingHttpHeaders) {
   const encoded = headers['grpc-status-details-bin']
   const status = Status.decode(Buffer.from(String(encoded ?? ''), 'base64'))
   const find = (name: string) =>

@@ -22,7 +22,7 @@ export declare const KeysAnonymous: {
   readonly auth: 'anonymous'
   readonly rpcs: {
     readonly getPreKeys: Rpc<typeof GetPreKeysAnonymousRequest, typeof GetPreKeysAnonymousResponse, false>
-    readonly checkIdentityKeys: Rpc<typeof CheckIdentityKeyRequest, typeof CheckIdentityKeyResponse, true>
+    readonly checkIdentityKeys: Rpc<typeof CheckIdentityKeyRequest, typeof CheckIdentityKeyResponse, 'both'>
   }
 }
 

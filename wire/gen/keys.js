@@ -57,9 +57,10 @@ export const KeysAnonymous = {
     },
     checkIdentityKeys: {
       path: '/org.signal.chat.keys.KeysAnonymous/CheckIdentityKeys',
-      stream: true,
+      stream: 'both',
       request: codecs.org.signal.chat.keys.CheckIdentityKeyRequest,
       response: codecs.org.signal.chat.keys.CheckIdentityKeyResponse,
+      maxRequestBytes: 1024,
     },
   },
 }

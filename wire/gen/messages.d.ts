@@ -11,7 +11,7 @@ export declare const Messages: {
   readonly rpcs: {
     readonly sendMessage: Rpc<typeof SendAuthenticatedSenderMessageRequest, typeof SendMessageAuthenticatedSenderResponse, false>
     readonly sendSyncMessage: Rpc<typeof SendSyncMessageRequest, typeof SendMessageAuthenticatedSenderResponse, false>
-    readonly getMessages: Rpc<typeof GetMessagesRequest, typeof GetMessagesResponse, true>
+    readonly getMessages: Rpc<typeof GetMessagesRequest, typeof GetMessagesResponse, 'both'>
   }
 }
 

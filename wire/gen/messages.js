@@ -21,9 +21,11 @@ export const Messages = {
     },
     getMessages: {
       path: '/org.signal.chat.messages.Messages/GetMessages',
-      stream: true,
+      stream: 'both',
       request: codecs.org.signal.chat.messages.GetMessagesRequest,
       response: codecs.org.signal.chat.messages.GetMessagesResponse,
+      maxRequestBytes: 1024,
+      longLived: true,
     },
   },
 }
