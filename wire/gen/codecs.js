@@ -9321,6 +9321,4540 @@ export const org = $root.org = (() => {
 				return messages;
 			})();
 
+			chat.attachments = (function() {
+
+				const attachments = {};
+
+				attachments.GetUploadFormRequest = (function() {
+
+					const GetUploadFormRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetUploadFormRequest.prototype.uploadLength = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+					GetUploadFormRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.uploadLength != null && $Object.hasOwnProperty.call(message, "uploadLength") && (typeof message.uploadLength === "object" ? message.uploadLength.low || message.uploadLength.high : message.uploadLength !== 0))
+							writer.uint32(8).uint64(message.uploadLength);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetUploadFormRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.attachments.GetUploadFormRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.uploadLength = value;
+									else
+										delete message.uploadLength;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetUploadFormRequest;
+				})();
+
+				attachments.GetUploadFormResponse = (function() {
+
+					const GetUploadFormResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetUploadFormResponse.prototype.uploadForm = null;
+					GetUploadFormResponse.prototype.exceedsMaxUploadLength = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetUploadFormResponse.prototype, "outcome", {
+						get: $util.oneOfGetter($oneOfFields = ["uploadForm", "exceedsMaxUploadLength"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetUploadFormResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.uploadForm != null && $Object.hasOwnProperty.call(message, "uploadForm"))
+							$root.org.signal.chat.common.UploadForm.encode(message.uploadForm, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.exceedsMaxUploadLength != null && $Object.hasOwnProperty.call(message, "exceedsMaxUploadLength"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.exceedsMaxUploadLength, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetUploadFormResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.attachments.GetUploadFormResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.uploadForm = $root.org.signal.chat.common.UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.uploadForm);
+									message.outcome = "uploadForm";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.exceedsMaxUploadLength = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.exceedsMaxUploadLength);
+									message.outcome = "exceedsMaxUploadLength";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetUploadFormResponse;
+				})();
+
+				attachments.GetStickerUploadFormRequest = (function() {
+
+					const GetStickerUploadFormRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetStickerUploadFormRequest.prototype.stickerCount = 0;
+
+					GetStickerUploadFormRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.stickerCount != null && $Object.hasOwnProperty.call(message, "stickerCount") && message.stickerCount !== 0)
+							writer.uint32(8).uint32(message.stickerCount);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetStickerUploadFormRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.attachments.GetStickerUploadFormRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.stickerCount = value;
+									else
+										delete message.stickerCount;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetStickerUploadFormRequest;
+				})();
+
+				attachments.GetStickerUploadFormResponse = (function() {
+
+					const GetStickerUploadFormResponse = function (properties) {
+						this.stickerUploadForms = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetStickerUploadFormResponse.prototype.packId = "";
+					GetStickerUploadFormResponse.prototype.manifestUploadForm = null;
+					GetStickerUploadFormResponse.prototype.stickerUploadForms = $util.emptyArray;
+
+					GetStickerUploadFormResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.packId != null && $Object.hasOwnProperty.call(message, "packId") && message.packId !== "")
+							writer.uint32(10).string(message.packId);
+						if (message.manifestUploadForm != null && $Object.hasOwnProperty.call(message, "manifestUploadForm"))
+							$root.org.signal.chat.common.S3UploadForm.encode(message.manifestUploadForm, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.stickerUploadForms != null && message.stickerUploadForms.length)
+							for (let i = 0; i < message.stickerUploadForms.length; ++i)
+								$root.org.signal.chat.common.S3UploadForm.encode(message.stickerUploadForms[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetStickerUploadFormResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.attachments.GetStickerUploadFormResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.packId = value;
+									else
+										delete message.packId;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.manifestUploadForm = $root.org.signal.chat.common.S3UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.manifestUploadForm);
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if (!(message.stickerUploadForms && message.stickerUploadForms.length))
+										message.stickerUploadForms = [];
+									message.stickerUploadForms.push($root.org.signal.chat.common.S3UploadForm.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetStickerUploadFormResponse;
+				})();
+
+				return attachments;
+			})();
+
+			chat.backup = (function() {
+
+				const backup = {};
+
+				backup.SetBackupIdRequest = (function() {
+
+					const SetBackupIdRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetBackupIdRequest.prototype.messagesBackupAuthCredentialRequest = $util.newBuffer([]);
+					SetBackupIdRequest.prototype.mediaBackupAuthCredentialRequest = $util.newBuffer([]);
+
+					SetBackupIdRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.messagesBackupAuthCredentialRequest != null && $Object.hasOwnProperty.call(message, "messagesBackupAuthCredentialRequest") && message.messagesBackupAuthCredentialRequest.length)
+							writer.uint32(10).bytes(message.messagesBackupAuthCredentialRequest);
+						if (message.mediaBackupAuthCredentialRequest != null && $Object.hasOwnProperty.call(message, "mediaBackupAuthCredentialRequest") && message.mediaBackupAuthCredentialRequest.length)
+							writer.uint32(18).bytes(message.mediaBackupAuthCredentialRequest);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetBackupIdRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.SetBackupIdRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.messagesBackupAuthCredentialRequest = value;
+									else
+										delete message.messagesBackupAuthCredentialRequest;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.mediaBackupAuthCredentialRequest = value;
+									else
+										delete message.mediaBackupAuthCredentialRequest;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetBackupIdRequest;
+				})();
+
+				backup.SetBackupIdResponse = (function() {
+
+					const SetBackupIdResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetBackupIdResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetBackupIdResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.SetBackupIdResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetBackupIdResponse;
+				})();
+
+				backup.RedeemReceiptRequest = (function() {
+
+					const RedeemReceiptRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RedeemReceiptRequest.prototype.presentation = $util.newBuffer([]);
+
+					RedeemReceiptRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+							writer.uint32(10).bytes(message.presentation);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RedeemReceiptRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.RedeemReceiptRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.presentation = value;
+									else
+										delete message.presentation;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RedeemReceiptRequest;
+				})();
+
+				backup.RedeemReceiptResponse = (function() {
+
+					const RedeemReceiptResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RedeemReceiptResponse.prototype.success = null;
+					RedeemReceiptResponse.prototype.accountMissingCommitment = null;
+					RedeemReceiptResponse.prototype.invalidReceipt = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(RedeemReceiptResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "accountMissingCommitment", "invalidReceipt"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					RedeemReceiptResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.accountMissingCommitment != null && $Object.hasOwnProperty.call(message, "accountMissingCommitment"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.accountMissingCommitment, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.invalidReceipt != null && $Object.hasOwnProperty.call(message, "invalidReceipt"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.invalidReceipt, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RedeemReceiptResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.RedeemReceiptResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.accountMissingCommitment = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.accountMissingCommitment);
+									message.response = "accountMissingCommitment";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.invalidReceipt = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.invalidReceipt);
+									message.response = "invalidReceipt";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RedeemReceiptResponse;
+				})();
+
+				backup.GetBackupAuthCredentialsRequest = (function() {
+
+					const GetBackupAuthCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetBackupAuthCredentialsRequest.prototype.redemptionStart = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+					GetBackupAuthCredentialsRequest.prototype.redemptionStop = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+
+					GetBackupAuthCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.redemptionStart != null && $Object.hasOwnProperty.call(message, "redemptionStart") && (typeof message.redemptionStart === "object" ? message.redemptionStart.low || message.redemptionStart.high : message.redemptionStart !== 0))
+							writer.uint32(8).int64(message.redemptionStart);
+						if (message.redemptionStop != null && $Object.hasOwnProperty.call(message, "redemptionStop") && (typeof message.redemptionStop === "object" ? message.redemptionStop.low || message.redemptionStop.high : message.redemptionStop !== 0))
+							writer.uint32(16).int64(message.redemptionStop);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetBackupAuthCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetBackupAuthCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+										message.redemptionStart = value;
+									else
+										delete message.redemptionStart;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+										message.redemptionStop = value;
+									else
+										delete message.redemptionStop;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetBackupAuthCredentialsRequest;
+				})();
+
+				backup.GetBackupAuthCredentialsResponse = (function() {
+
+					const GetBackupAuthCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetBackupAuthCredentialsResponse.prototype.credentials = null;
+
+					GetBackupAuthCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.credentials != null && $Object.hasOwnProperty.call(message, "credentials"))
+							$root.org.signal.chat.backup.GetBackupAuthCredentialsResponse.Credentials.encode(message.credentials, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetBackupAuthCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetBackupAuthCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.credentials = $root.org.signal.chat.backup.GetBackupAuthCredentialsResponse.Credentials.decode(reader, reader.size(), $undefined, _depth + 1, message.credentials);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetBackupAuthCredentialsResponse.Credentials = (function() {
+
+						const Credentials = function (properties) {
+							this.messageCredentials = {};
+							this.mediaCredentials = {};
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						Credentials.prototype.messageCredentials = $util.emptyObject;
+						Credentials.prototype.mediaCredentials = $util.emptyObject;
+
+						Credentials.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.messageCredentials != null && $Object.hasOwnProperty.call(message, "messageCredentials"))
+								for (let keys = $Object.keys(message.messageCredentials), i = 0; i < keys.length; ++i) {
+									writer.uint32(10).fork().uint32(8).int64($util.longFromKey(keys[i], false));
+									$root.org.signal.chat.common.ZkCredential.encode(message.messageCredentials[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+								}
+							if (message.mediaCredentials != null && $Object.hasOwnProperty.call(message, "mediaCredentials"))
+								for (let keys = $Object.keys(message.mediaCredentials), i = 0; i < keys.length; ++i) {
+									writer.uint32(18).fork().uint32(8).int64($util.longFromKey(keys[i], false));
+									$root.org.signal.chat.common.ZkCredential.encode(message.mediaCredentials[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+								}
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						Credentials.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, key, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetBackupAuthCredentialsResponse.Credentials();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if (message.messageCredentials === $util.emptyObject)
+											message.messageCredentials = {};
+										let end2 = reader.size() + reader.pos;
+										if (end2 > reader.len)
+											throw $RangeError("index out of range");
+										reader.len = end2;
+										key = 0;
+										value = null;
+										while (reader.pos < end2) {
+											let tag2 = reader.tag();
+											wireType = tag2 & 7;
+											switch (tag2 >>>= 3) {
+											case 1:
+												if (wireType !== 0)
+													break;
+												key = reader.int64();
+												continue;
+											case 2:
+												if (wireType !== 2)
+													break;
+												value = $root.org.signal.chat.common.ZkCredential.decode(reader, reader.size(), $undefined, _depth + 1, value);
+												continue;
+											}
+											reader.skipType(wireType, _depth, tag2);
+										}
+										if (reader.pos !== end2)
+											throw $RangeError("index out of range");
+										reader.len = end;
+										message.messageCredentials[typeof key === "object" ? $util.longToHash(key) : key] = value || new $root.org.signal.chat.common.ZkCredential();
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if (message.mediaCredentials === $util.emptyObject)
+											message.mediaCredentials = {};
+										let end2 = reader.size() + reader.pos;
+										if (end2 > reader.len)
+											throw $RangeError("index out of range");
+										reader.len = end2;
+										key = 0;
+										value = null;
+										while (reader.pos < end2) {
+											let tag2 = reader.tag();
+											wireType = tag2 & 7;
+											switch (tag2 >>>= 3) {
+											case 1:
+												if (wireType !== 0)
+													break;
+												key = reader.int64();
+												continue;
+											case 2:
+												if (wireType !== 2)
+													break;
+												value = $root.org.signal.chat.common.ZkCredential.decode(reader, reader.size(), $undefined, _depth + 1, value);
+												continue;
+											}
+											reader.skipType(wireType, _depth, tag2);
+										}
+										if (reader.pos !== end2)
+											throw $RangeError("index out of range");
+										reader.len = end;
+										message.mediaCredentials[typeof key === "object" ? $util.longToHash(key) : key] = value || new $root.org.signal.chat.common.ZkCredential();
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return Credentials;
+					})();
+
+					return GetBackupAuthCredentialsResponse;
+				})();
+
+				backup.SignedPresentation = (function() {
+
+					const SignedPresentation = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SignedPresentation.prototype.presentation = $util.newBuffer([]);
+					SignedPresentation.prototype.presentationSignature = $util.newBuffer([]);
+
+					SignedPresentation.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+							writer.uint32(10).bytes(message.presentation);
+						if (message.presentationSignature != null && $Object.hasOwnProperty.call(message, "presentationSignature") && message.presentationSignature.length)
+							writer.uint32(18).bytes(message.presentationSignature);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SignedPresentation.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.SignedPresentation();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.presentation = value;
+									else
+										delete message.presentation;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.presentationSignature = value;
+									else
+										delete message.presentationSignature;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SignedPresentation;
+				})();
+
+				backup.SetPublicKeyRequest = (function() {
+
+					const SetPublicKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetPublicKeyRequest.prototype.signedPresentation = null;
+					SetPublicKeyRequest.prototype.publicKey = $util.newBuffer([]);
+
+					SetPublicKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.publicKey != null && $Object.hasOwnProperty.call(message, "publicKey") && message.publicKey.length)
+							writer.uint32(18).bytes(message.publicKey);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetPublicKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.SetPublicKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.publicKey = value;
+									else
+										delete message.publicKey;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetPublicKeyRequest;
+				})();
+
+				backup.SetPublicKeyResponse = (function() {
+
+					const SetPublicKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetPublicKeyResponse.prototype.success = null;
+					SetPublicKeyResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetPublicKeyResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetPublicKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetPublicKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.SetPublicKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetPublicKeyResponse;
+				})();
+
+				backup.GetCdnCredentialsRequest = (function() {
+
+					const GetCdnCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCdnCredentialsRequest.prototype.signedPresentation = null;
+					GetCdnCredentialsRequest.prototype.cdn = 0;
+
+					GetCdnCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.cdn != null && $Object.hasOwnProperty.call(message, "cdn") && message.cdn !== 0)
+							writer.uint32(16).uint32(message.cdn);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCdnCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetCdnCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.cdn = value;
+									else
+										delete message.cdn;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCdnCredentialsRequest;
+				})();
+
+				backup.GetCdnCredentialsResponse = (function() {
+
+					const GetCdnCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCdnCredentialsResponse.prototype.cdnCredentials = null;
+					GetCdnCredentialsResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetCdnCredentialsResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["cdnCredentials", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetCdnCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.cdnCredentials != null && $Object.hasOwnProperty.call(message, "cdnCredentials"))
+							$root.org.signal.chat.backup.GetCdnCredentialsResponse.CdnCredentials.encode(message.cdnCredentials, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCdnCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetCdnCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.cdnCredentials = $root.org.signal.chat.backup.GetCdnCredentialsResponse.CdnCredentials.decode(reader, reader.size(), $undefined, _depth + 1, message.cdnCredentials);
+									message.response = "cdnCredentials";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetCdnCredentialsResponse.CdnCredentials = (function() {
+
+						const CdnCredentials = function (properties) {
+							this.headers = {};
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						CdnCredentials.prototype.headers = $util.emptyObject;
+
+						CdnCredentials.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.headers != null && $Object.hasOwnProperty.call(message, "headers"))
+								for (let keys = $Object.keys(message.headers), i = 0; i < keys.length; ++i)
+									writer.uint32(10).fork().uint32(10).string(keys[i]).uint32(18).string(message.headers[keys[i]]).ldelim();
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						CdnCredentials.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, key, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetCdnCredentialsResponse.CdnCredentials();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if (message.headers === $util.emptyObject)
+											message.headers = {};
+										let end2 = reader.size() + reader.pos;
+										if (end2 > reader.len)
+											throw $RangeError("index out of range");
+										reader.len = end2;
+										key = "";
+										value = "";
+										while (reader.pos < end2) {
+											let tag2 = reader.tag();
+											wireType = tag2 & 7;
+											switch (tag2 >>>= 3) {
+											case 1:
+												if (wireType !== 2)
+													break;
+												key = reader.stringVerify();
+												continue;
+											case 2:
+												if (wireType !== 2)
+													break;
+												value = reader.stringVerify();
+												continue;
+											}
+											reader.skipType(wireType, _depth, tag2);
+										}
+										if (reader.pos !== end2)
+											throw $RangeError("index out of range");
+										reader.len = end;
+										if (key === "__proto__")
+											$util.makeProp(message.headers, key);
+										message.headers[key] = value;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return CdnCredentials;
+					})();
+
+					return GetCdnCredentialsResponse;
+				})();
+
+				backup.GetSvrBCredentialsRequest = (function() {
+
+					const GetSvrBCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetSvrBCredentialsRequest.prototype.signedPresentation = null;
+
+					GetSvrBCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetSvrBCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetSvrBCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetSvrBCredentialsRequest;
+				})();
+
+				backup.GetSvrBCredentialsResponse = (function() {
+
+					const GetSvrBCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetSvrBCredentialsResponse.prototype.svrbCredentials = null;
+					GetSvrBCredentialsResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetSvrBCredentialsResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["svrbCredentials", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetSvrBCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.svrbCredentials != null && $Object.hasOwnProperty.call(message, "svrbCredentials"))
+							$root.org.signal.chat.backup.GetSvrBCredentialsResponse.SvrBCredentials.encode(message.svrbCredentials, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetSvrBCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetSvrBCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.svrbCredentials = $root.org.signal.chat.backup.GetSvrBCredentialsResponse.SvrBCredentials.decode(reader, reader.size(), $undefined, _depth + 1, message.svrbCredentials);
+									message.response = "svrbCredentials";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetSvrBCredentialsResponse.SvrBCredentials = (function() {
+
+						const SvrBCredentials = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						SvrBCredentials.prototype.username = "";
+						SvrBCredentials.prototype.password = "";
+
+						SvrBCredentials.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.username != null && $Object.hasOwnProperty.call(message, "username") && message.username !== "")
+								writer.uint32(10).string(message.username);
+							if (message.password != null && $Object.hasOwnProperty.call(message, "password") && message.password !== "")
+								writer.uint32(18).string(message.password);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						SvrBCredentials.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetSvrBCredentialsResponse.SvrBCredentials();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.username = value;
+										else
+											delete message.username;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.password = value;
+										else
+											delete message.password;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return SvrBCredentials;
+					})();
+
+					return GetSvrBCredentialsResponse;
+				})();
+
+				backup.GetBackupInfoRequest = (function() {
+
+					const GetBackupInfoRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetBackupInfoRequest.prototype.signedPresentation = null;
+
+					GetBackupInfoRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetBackupInfoRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetBackupInfoRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetBackupInfoRequest;
+				})();
+
+				backup.GetMessageBackupInfoResponse = (function() {
+
+					const GetMessageBackupInfoResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetMessageBackupInfoResponse.prototype.backupInfo = null;
+					GetMessageBackupInfoResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetMessageBackupInfoResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["backupInfo", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetMessageBackupInfoResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.backupInfo != null && $Object.hasOwnProperty.call(message, "backupInfo"))
+							$root.org.signal.chat.backup.GetMessageBackupInfoResponse.MessageBackupInfo.encode(message.backupInfo, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetMessageBackupInfoResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetMessageBackupInfoResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.backupInfo = $root.org.signal.chat.backup.GetMessageBackupInfoResponse.MessageBackupInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.backupInfo);
+									message.response = "backupInfo";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetMessageBackupInfoResponse.MessageBackupInfo = (function() {
+
+						const MessageBackupInfo = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MessageBackupInfo.prototype.backupDir = "";
+						MessageBackupInfo.prototype.cdn = 0;
+						MessageBackupInfo.prototype.backupName = "";
+
+						MessageBackupInfo.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.backupDir != null && $Object.hasOwnProperty.call(message, "backupDir") && message.backupDir !== "")
+								writer.uint32(10).string(message.backupDir);
+							if (message.cdn != null && $Object.hasOwnProperty.call(message, "cdn") && message.cdn !== 0)
+								writer.uint32(16).uint32(message.cdn);
+							if (message.backupName != null && $Object.hasOwnProperty.call(message, "backupName") && message.backupName !== "")
+								writer.uint32(26).string(message.backupName);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MessageBackupInfo.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetMessageBackupInfoResponse.MessageBackupInfo();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.backupDir = value;
+										else
+											delete message.backupDir;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.cdn = value;
+										else
+											delete message.cdn;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.backupName = value;
+										else
+											delete message.backupName;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MessageBackupInfo;
+					})();
+
+					return GetMessageBackupInfoResponse;
+				})();
+
+				backup.GetMediaBackupInfoResponse = (function() {
+
+					const GetMediaBackupInfoResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetMediaBackupInfoResponse.prototype.backupInfo = null;
+					GetMediaBackupInfoResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetMediaBackupInfoResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["backupInfo", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetMediaBackupInfoResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.backupInfo != null && $Object.hasOwnProperty.call(message, "backupInfo"))
+							$root.org.signal.chat.backup.GetMediaBackupInfoResponse.MediaBackupInfo.encode(message.backupInfo, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetMediaBackupInfoResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetMediaBackupInfoResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.backupInfo = $root.org.signal.chat.backup.GetMediaBackupInfoResponse.MediaBackupInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.backupInfo);
+									message.response = "backupInfo";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetMediaBackupInfoResponse.MediaBackupInfo = (function() {
+
+						const MediaBackupInfo = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MediaBackupInfo.prototype.backupDir = "";
+						MediaBackupInfo.prototype.mediaDir = "";
+						MediaBackupInfo.prototype.usedSpace = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+						MediaBackupInfo.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.backupDir != null && $Object.hasOwnProperty.call(message, "backupDir") && message.backupDir !== "")
+								writer.uint32(10).string(message.backupDir);
+							if (message.mediaDir != null && $Object.hasOwnProperty.call(message, "mediaDir") && message.mediaDir !== "")
+								writer.uint32(18).string(message.mediaDir);
+							if (message.usedSpace != null && $Object.hasOwnProperty.call(message, "usedSpace") && (typeof message.usedSpace === "object" ? message.usedSpace.low || message.usedSpace.high : message.usedSpace !== 0))
+								writer.uint32(24).uint64(message.usedSpace);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MediaBackupInfo.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetMediaBackupInfoResponse.MediaBackupInfo();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.backupDir = value;
+										else
+											delete message.backupDir;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.mediaDir = value;
+										else
+											delete message.mediaDir;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.usedSpace = value;
+										else
+											delete message.usedSpace;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MediaBackupInfo;
+					})();
+
+					return GetMediaBackupInfoResponse;
+				})();
+
+				backup.RefreshRequest = (function() {
+
+					const RefreshRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RefreshRequest.prototype.signedPresentation = null;
+
+					RefreshRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RefreshRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.RefreshRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RefreshRequest;
+				})();
+
+				backup.RefreshResponse = (function() {
+
+					const RefreshResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RefreshResponse.prototype.success = null;
+					RefreshResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(RefreshResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					RefreshResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RefreshResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.RefreshResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RefreshResponse;
+				})();
+
+				backup.GetUploadFormRequest = (function() {
+
+					const GetUploadFormRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetUploadFormRequest.prototype.signedPresentation = null;
+					GetUploadFormRequest.prototype.messages = null;
+					GetUploadFormRequest.prototype.media = null;
+					GetUploadFormRequest.prototype.uploadLength = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetUploadFormRequest.prototype, "uploadType", {
+						get: $util.oneOfGetter($oneOfFields = ["messages", "media"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetUploadFormRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.messages != null && $Object.hasOwnProperty.call(message, "messages"))
+							$root.org.signal.chat.backup.GetUploadFormRequest.MessagesUploadType.encode(message.messages, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.media != null && $Object.hasOwnProperty.call(message, "media"))
+							$root.org.signal.chat.backup.GetUploadFormRequest.MediaUploadType.encode(message.media, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.uploadLength != null && $Object.hasOwnProperty.call(message, "uploadLength") && (typeof message.uploadLength === "object" ? message.uploadLength.low || message.uploadLength.high : message.uploadLength !== 0))
+							writer.uint32(32).uint64(message.uploadLength);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetUploadFormRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetUploadFormRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.messages = $root.org.signal.chat.backup.GetUploadFormRequest.MessagesUploadType.decode(reader, reader.size(), $undefined, _depth + 1, message.messages);
+									message.uploadType = "messages";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.media = $root.org.signal.chat.backup.GetUploadFormRequest.MediaUploadType.decode(reader, reader.size(), $undefined, _depth + 1, message.media);
+									message.uploadType = "media";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.uploadLength = value;
+									else
+										delete message.uploadLength;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetUploadFormRequest.MessagesUploadType = (function() {
+
+						const MessagesUploadType = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MessagesUploadType.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MessagesUploadType.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetUploadFormRequest.MessagesUploadType();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MessagesUploadType;
+					})();
+
+					GetUploadFormRequest.MediaUploadType = (function() {
+
+						const MediaUploadType = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MediaUploadType.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MediaUploadType.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.GetUploadFormRequest.MediaUploadType();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MediaUploadType;
+					})();
+
+					return GetUploadFormRequest;
+				})();
+
+				backup.GetUploadFormResponse = (function() {
+
+					const GetUploadFormResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetUploadFormResponse.prototype.uploadForm = null;
+					GetUploadFormResponse.prototype.failedAuthentication = null;
+					GetUploadFormResponse.prototype.exceedsMaxUploadLength = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetUploadFormResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["uploadForm", "failedAuthentication", "exceedsMaxUploadLength"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetUploadFormResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.uploadForm != null && $Object.hasOwnProperty.call(message, "uploadForm"))
+							$root.org.signal.chat.common.UploadForm.encode(message.uploadForm, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.exceedsMaxUploadLength != null && $Object.hasOwnProperty.call(message, "exceedsMaxUploadLength"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.exceedsMaxUploadLength, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetUploadFormResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.GetUploadFormResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.uploadForm = $root.org.signal.chat.common.UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.uploadForm);
+									message.response = "uploadForm";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.exceedsMaxUploadLength = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.exceedsMaxUploadLength);
+									message.response = "exceedsMaxUploadLength";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetUploadFormResponse;
+				})();
+
+				backup.CopyMediaItem = (function() {
+
+					const CopyMediaItem = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CopyMediaItem.prototype.sourceAttachmentCdn = 0;
+					CopyMediaItem.prototype.sourceKey = "";
+					CopyMediaItem.prototype.objectLength = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+					CopyMediaItem.prototype.mediaId = $util.newBuffer([]);
+					CopyMediaItem.prototype.hmacKey = $util.newBuffer([]);
+					CopyMediaItem.prototype.encryptionKey = $util.newBuffer([]);
+
+					CopyMediaItem.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.sourceAttachmentCdn != null && $Object.hasOwnProperty.call(message, "sourceAttachmentCdn") && message.sourceAttachmentCdn !== 0)
+							writer.uint32(8).uint32(message.sourceAttachmentCdn);
+						if (message.sourceKey != null && $Object.hasOwnProperty.call(message, "sourceKey") && message.sourceKey !== "")
+							writer.uint32(18).string(message.sourceKey);
+						if (message.objectLength != null && $Object.hasOwnProperty.call(message, "objectLength") && (typeof message.objectLength === "object" ? message.objectLength.low || message.objectLength.high : message.objectLength !== 0))
+							writer.uint32(24).uint64(message.objectLength);
+						if (message.mediaId != null && $Object.hasOwnProperty.call(message, "mediaId") && message.mediaId.length)
+							writer.uint32(34).bytes(message.mediaId);
+						if (message.hmacKey != null && $Object.hasOwnProperty.call(message, "hmacKey") && message.hmacKey.length)
+							writer.uint32(42).bytes(message.hmacKey);
+						if (message.encryptionKey != null && $Object.hasOwnProperty.call(message, "encryptionKey") && message.encryptionKey.length)
+							writer.uint32(50).bytes(message.encryptionKey);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CopyMediaItem.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.CopyMediaItem();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.sourceAttachmentCdn = value;
+									else
+										delete message.sourceAttachmentCdn;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.sourceKey = value;
+									else
+										delete message.sourceKey;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.objectLength = value;
+									else
+										delete message.objectLength;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.mediaId = value;
+									else
+										delete message.mediaId;
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.hmacKey = value;
+									else
+										delete message.hmacKey;
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.encryptionKey = value;
+									else
+										delete message.encryptionKey;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CopyMediaItem;
+				})();
+
+				backup.CopyMediaRequest = (function() {
+
+					const CopyMediaRequest = function (properties) {
+						this.items = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CopyMediaRequest.prototype.signedPresentation = null;
+					CopyMediaRequest.prototype.items = $util.emptyArray;
+
+					CopyMediaRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.items != null && message.items.length)
+							for (let i = 0; i < message.items.length; ++i)
+								$root.org.signal.chat.backup.CopyMediaItem.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CopyMediaRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.CopyMediaRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.items && message.items.length))
+										message.items = [];
+									message.items.push($root.org.signal.chat.backup.CopyMediaItem.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CopyMediaRequest;
+				})();
+
+				backup.CopyMediaResponse = (function() {
+
+					const CopyMediaResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CopyMediaResponse.prototype.mediaId = $util.newBuffer([]);
+					CopyMediaResponse.prototype.success = null;
+					CopyMediaResponse.prototype.sourceNotFound = null;
+					CopyMediaResponse.prototype.wrongSourceLength = null;
+					CopyMediaResponse.prototype.outOfSpace = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(CopyMediaResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "sourceNotFound", "wrongSourceLength", "outOfSpace"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					CopyMediaResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.mediaId != null && $Object.hasOwnProperty.call(message, "mediaId") && message.mediaId.length)
+							writer.uint32(10).bytes(message.mediaId);
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.org.signal.chat.backup.CopyMediaResponse.CopySuccess.encode(message.success, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.sourceNotFound != null && $Object.hasOwnProperty.call(message, "sourceNotFound"))
+							$root.org.signal.chat.backup.CopyMediaResponse.SourceNotFound.encode(message.sourceNotFound, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.wrongSourceLength != null && $Object.hasOwnProperty.call(message, "wrongSourceLength"))
+							$root.org.signal.chat.backup.CopyMediaResponse.WrongSourceLength.encode(message.wrongSourceLength, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.outOfSpace != null && $Object.hasOwnProperty.call(message, "outOfSpace"))
+							$root.org.signal.chat.backup.CopyMediaResponse.OutOfSpace.encode(message.outOfSpace, writer.uint32(42).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CopyMediaResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.CopyMediaResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.mediaId = value;
+									else
+										delete message.mediaId;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.org.signal.chat.backup.CopyMediaResponse.CopySuccess.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.sourceNotFound = $root.org.signal.chat.backup.CopyMediaResponse.SourceNotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.sourceNotFound);
+									message.response = "sourceNotFound";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.wrongSourceLength = $root.org.signal.chat.backup.CopyMediaResponse.WrongSourceLength.decode(reader, reader.size(), $undefined, _depth + 1, message.wrongSourceLength);
+									message.response = "wrongSourceLength";
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									message.outOfSpace = $root.org.signal.chat.backup.CopyMediaResponse.OutOfSpace.decode(reader, reader.size(), $undefined, _depth + 1, message.outOfSpace);
+									message.response = "outOfSpace";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					CopyMediaResponse.SourceNotFound = (function() {
+
+						const SourceNotFound = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						SourceNotFound.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						SourceNotFound.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.CopyMediaResponse.SourceNotFound();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return SourceNotFound;
+					})();
+
+					CopyMediaResponse.WrongSourceLength = (function() {
+
+						const WrongSourceLength = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						WrongSourceLength.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						WrongSourceLength.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.CopyMediaResponse.WrongSourceLength();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return WrongSourceLength;
+					})();
+
+					CopyMediaResponse.OutOfSpace = (function() {
+
+						const OutOfSpace = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						OutOfSpace.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						OutOfSpace.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.CopyMediaResponse.OutOfSpace();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return OutOfSpace;
+					})();
+
+					CopyMediaResponse.CopySuccess = (function() {
+
+						const CopySuccess = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						CopySuccess.prototype.cdn = 0;
+
+						CopySuccess.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.cdn != null && $Object.hasOwnProperty.call(message, "cdn") && message.cdn !== 0)
+								writer.uint32(8).uint32(message.cdn);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						CopySuccess.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.CopyMediaResponse.CopySuccess();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.cdn = value;
+										else
+											delete message.cdn;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return CopySuccess;
+					})();
+
+					return CopyMediaResponse;
+				})();
+
+				backup.BackupStreamClosed = (function() {
+
+					const BackupStreamClosed = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					BackupStreamClosed.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(BackupStreamClosed.prototype, "reason", {
+						get: $util.oneOfGetter($oneOfFields = ["failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					BackupStreamClosed.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					BackupStreamClosed.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.BackupStreamClosed();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.reason = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return BackupStreamClosed;
+				})();
+
+				backup.ListMediaRequest = (function() {
+
+					const ListMediaRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListMediaRequest.prototype.signedPresentation = null;
+					ListMediaRequest.prototype.cursor = null;
+					ListMediaRequest.prototype.limit = null;
+
+					let $oneOfFields;
+
+					// Virtual OneOf for proto3 optional field
+					$Object.defineProperty(ListMediaRequest.prototype, "_cursor", {
+						get: $util.oneOfGetter($oneOfFields = ["cursor"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					// Virtual OneOf for proto3 optional field
+					$Object.defineProperty(ListMediaRequest.prototype, "_limit", {
+						get: $util.oneOfGetter($oneOfFields = ["limit"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ListMediaRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.cursor != null && $Object.hasOwnProperty.call(message, "cursor"))
+							writer.uint32(18).string(message.cursor);
+						if (message.limit != null && $Object.hasOwnProperty.call(message, "limit"))
+							writer.uint32(24).uint32(message.limit);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListMediaRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.ListMediaRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.cursor = reader.stringVerify();
+									message._cursor = "cursor";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									message.limit = reader.uint32();
+									message._limit = "limit";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ListMediaRequest;
+				})();
+
+				backup.ListMediaResponse = (function() {
+
+					const ListMediaResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListMediaResponse.prototype.listResult = null;
+					ListMediaResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ListMediaResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["listResult", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ListMediaResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.listResult != null && $Object.hasOwnProperty.call(message, "listResult"))
+							$root.org.signal.chat.backup.ListMediaResponse.ListResult.encode(message.listResult, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListMediaResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.ListMediaResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.listResult = $root.org.signal.chat.backup.ListMediaResponse.ListResult.decode(reader, reader.size(), $undefined, _depth + 1, message.listResult);
+									message.response = "listResult";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					ListMediaResponse.ListEntry = (function() {
+
+						const ListEntry = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						ListEntry.prototype.cdn = 0;
+						ListEntry.prototype.mediaId = $util.newBuffer([]);
+						ListEntry.prototype.length = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+						ListEntry.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.cdn != null && $Object.hasOwnProperty.call(message, "cdn") && message.cdn !== 0)
+								writer.uint32(8).uint32(message.cdn);
+							if (message.mediaId != null && $Object.hasOwnProperty.call(message, "mediaId") && message.mediaId.length)
+								writer.uint32(18).bytes(message.mediaId);
+							if (message.length != null && $Object.hasOwnProperty.call(message, "length") && (typeof message.length === "object" ? message.length.low || message.length.high : message.length !== 0))
+								writer.uint32(24).uint64(message.length);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						ListEntry.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.ListMediaResponse.ListEntry();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.cdn = value;
+										else
+											delete message.cdn;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.mediaId = value;
+										else
+											delete message.mediaId;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.length = value;
+										else
+											delete message.length;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return ListEntry;
+					})();
+
+					ListMediaResponse.ListResult = (function() {
+
+						const ListResult = function (properties) {
+							this.page = [];
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						ListResult.prototype.page = $util.emptyArray;
+						ListResult.prototype.backupDir = "";
+						ListResult.prototype.mediaDir = "";
+						ListResult.prototype.cursor = null;
+
+						let $oneOfFields;
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(ListResult.prototype, "_cursor", {
+							get: $util.oneOfGetter($oneOfFields = ["cursor"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						ListResult.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.page != null && message.page.length)
+								for (let i = 0; i < message.page.length; ++i)
+									$root.org.signal.chat.backup.ListMediaResponse.ListEntry.encode(message.page[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+							if (message.backupDir != null && $Object.hasOwnProperty.call(message, "backupDir") && message.backupDir !== "")
+								writer.uint32(18).string(message.backupDir);
+							if (message.mediaDir != null && $Object.hasOwnProperty.call(message, "mediaDir") && message.mediaDir !== "")
+								writer.uint32(26).string(message.mediaDir);
+							if (message.cursor != null && $Object.hasOwnProperty.call(message, "cursor"))
+								writer.uint32(34).string(message.cursor);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						ListResult.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.backup.ListMediaResponse.ListResult();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if (!(message.page && message.page.length))
+											message.page = [];
+										message.page.push($root.org.signal.chat.backup.ListMediaResponse.ListEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.backupDir = value;
+										else
+											delete message.backupDir;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.mediaDir = value;
+										else
+											delete message.mediaDir;
+										continue;
+									}
+								case 4: {
+										if (wireType !== 2)
+											break;
+										message.cursor = reader.stringVerify();
+										message._cursor = "cursor";
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return ListResult;
+					})();
+
+					return ListMediaResponse;
+				})();
+
+				backup.DeleteAllRequest = (function() {
+
+					const DeleteAllRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAllRequest.prototype.signedPresentation = null;
+
+					DeleteAllRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAllRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.DeleteAllRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAllRequest;
+				})();
+
+				backup.DeleteAllResponse = (function() {
+
+					const DeleteAllResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAllResponse.prototype.success = null;
+					DeleteAllResponse.prototype.failedAuthentication = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(DeleteAllResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "failedAuthentication"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					DeleteAllResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.failedAuthentication != null && $Object.hasOwnProperty.call(message, "failedAuthentication"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.failedAuthentication, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAllResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.DeleteAllResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.failedAuthentication = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.failedAuthentication);
+									message.response = "failedAuthentication";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAllResponse;
+				})();
+
+				backup.DeleteMediaItem = (function() {
+
+					const DeleteMediaItem = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteMediaItem.prototype.cdn = 0;
+					DeleteMediaItem.prototype.mediaId = $util.newBuffer([]);
+
+					DeleteMediaItem.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.cdn != null && $Object.hasOwnProperty.call(message, "cdn") && message.cdn !== 0)
+							writer.uint32(8).uint32(message.cdn);
+						if (message.mediaId != null && $Object.hasOwnProperty.call(message, "mediaId") && message.mediaId.length)
+							writer.uint32(18).bytes(message.mediaId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteMediaItem.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.DeleteMediaItem();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.cdn = value;
+									else
+										delete message.cdn;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.mediaId = value;
+									else
+										delete message.mediaId;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteMediaItem;
+				})();
+
+				backup.DeleteMediaRequest = (function() {
+
+					const DeleteMediaRequest = function (properties) {
+						this.items = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteMediaRequest.prototype.signedPresentation = null;
+					DeleteMediaRequest.prototype.items = $util.emptyArray;
+
+					DeleteMediaRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.signedPresentation != null && $Object.hasOwnProperty.call(message, "signedPresentation"))
+							$root.org.signal.chat.backup.SignedPresentation.encode(message.signedPresentation, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.items != null && message.items.length)
+							for (let i = 0; i < message.items.length; ++i)
+								$root.org.signal.chat.backup.DeleteMediaItem.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteMediaRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.DeleteMediaRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.signedPresentation = $root.org.signal.chat.backup.SignedPresentation.decode(reader, reader.size(), $undefined, _depth + 1, message.signedPresentation);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.items && message.items.length))
+										message.items = [];
+									message.items.push($root.org.signal.chat.backup.DeleteMediaItem.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteMediaRequest;
+				})();
+
+				backup.DeleteMediaResponse = (function() {
+
+					const DeleteMediaResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteMediaResponse.prototype.deletedItem = null;
+
+					DeleteMediaResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.deletedItem != null && $Object.hasOwnProperty.call(message, "deletedItem"))
+							$root.org.signal.chat.backup.DeleteMediaItem.encode(message.deletedItem, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteMediaResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.backup.DeleteMediaResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.deletedItem = $root.org.signal.chat.backup.DeleteMediaItem.decode(reader, reader.size(), $undefined, _depth + 1, message.deletedItem);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteMediaResponse;
+				})();
+
+				return backup;
+			})();
+
 			chat.keys = (function() {
 
 				const keys = {};
