@@ -85,12 +85,14 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const bus = new MemoryBus()
   const counters = new Counters()
   const events = chatEvents(counters, log)
-  const opened = await openChat({ sql, bus, clock, random, secrets, config, senders, events, onBug }).catch(
-    async (error) => {
-      await sql.close()
-      throw error
-    },
-  )
+  let port = config.listen.port
+  const opened = await openChat({
+    ...{ sql, bus, clock, random, secrets, config, senders, events, onBug },
+    ownUrl: () => `https://localhost:${port}`,
+  }).catch(async (error) => {
+    await sql.close()
+    throw error
+  })
   const router = new Router(opened.rest, { authenticate: opened.authenticate, clock, onBug })
   const grpc = new GrpcDoor({
     methods: opened.grpc,
@@ -115,6 +117,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     await close()
     throw error
   })
+  port = doors.port
   return {
     ready: {
       pid: process.pid,

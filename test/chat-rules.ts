@@ -6,6 +6,8 @@ import {
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
+import { Attachments, type AttachmentsOptions } from '../server/chat/attachments/attachments.ts'
+import { UploadForms } from '../server/chat/attachments/upload-forms.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
@@ -19,10 +21,13 @@ import { Verification } from '../server/chat/verification/verification.ts'
 import { MemoryBus } from '../server/kit/bus.ts'
 import { ManualClock } from '../server/kit/clock.ts'
 import { Counters } from '../server/kit/counters.ts'
+import { fileUrls } from '../server/kit/file-urls.ts'
 import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
 import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
 import { silentLog } from '../server/kit/log.ts'
+import { PostPolicy } from '../server/kit/post-policy.ts'
 import { SeededRandom } from '../server/kit/random.ts'
+import { UploadSignatures } from '../server/kit/upload-signatures.ts'
 import { openChatStorage } from './chat-storage.ts'
 import { freshEngine } from './engines.ts'
 import { WatchedSql } from './watched-sql.ts'
@@ -30,6 +35,7 @@ import { WatchedSql } from './watched-sql.ts'
 export type RulesOptions = {
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
+  readonly attachments?: Partial<Pick<AttachmentsOptions, 'maxBytes' | 'cdn'>>
   readonly registration?: Partial<Pick<RegistrationOptions, 'requiredCapabilities' | 'closed'>>
 }
 export type Rules = Awaited<ReturnType<typeof openRules>>
@@ -43,6 +49,8 @@ class NotedLimitStore extends MemoryLimitStore {
     return super.take(rule, key, permits)
   }
 }
+
+const UPLOAD_KEYS = { bearerKey: Buffer.alloc(32, 1), accessKeyId: 'HELIO', secretAccessKey: 'secret' }
 
 const makeZkSecrets = () => ({
   serverSecretParams: ServerSecretParams.generate(),
@@ -82,6 +90,13 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
+  const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
+  const forms = new UploadForms({ signatures, urls: fileUrls({}, () => 'https://own'), random })
+  const policy = new PostPolicy(UPLOAD_KEYS, clock)
+  const attachments = new Attachments({
+    ...{ forms, policy, limits, random, maxBytes: 1000, cdn: 3 },
+    ...options.attachments,
+  })
   const verification = new Verification({
     sql,
     clock,
@@ -101,6 +116,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   })
   return {
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
+    ...{ signatures, attachments },
     ...{ messages, receipts, verification, registration, bugs, onBug, limited: limitStore.taken },
   }
 }

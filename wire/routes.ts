@@ -1,5 +1,6 @@
 // The route table: every capability's REST contract.
 import { accountsRoutes } from './rest/accounts.ts'
+import { attachmentsRoutes } from './rest/attachments.ts'
 import { configurationRoutes } from './rest/configuration.ts'
 import { devicesRoutes } from './rest/devices.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
@@ -12,6 +13,7 @@ import type { Route, Routes } from './route.ts'
 /** By capability, in the order of their names. */
 export const ROUTES = {
   accounts: accountsRoutes,
+  attachments: attachmentsRoutes,
   configuration: configurationRoutes,
   devices: devicesRoutes,
   keepalive: keepaliveRoutes,

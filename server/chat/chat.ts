@@ -5,18 +5,25 @@ import type { Bound } from '../../wire/route.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
+import { fileUrls } from '../kit/file-urls.ts'
 import { type GrpcMethod, implementService } from '../kit/grpc-service.ts'
 import { Limits } from '../kit/limits.ts'
+import { PostPolicy } from '../kit/post-policy.ts'
 import type { Random } from '../kit/random.ts'
 import type { Authenticate } from '../kit/router.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql } from '../kit/sql/sql.ts'
+import { UploadSignatures } from '../kit/upload-signatures.ts'
 import type { Admit } from '../kit/websocket.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { accountsAnonymousGrpc, accountsGrpc } from './accounts/grpc.ts'
 import { accountsRest } from './accounts/rest.ts'
 import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
+import { Attachments } from './attachments/attachments.ts'
+import { attachmentsGrpc } from './attachments/grpc.ts'
+import { attachmentsRest } from './attachments/rest.ts'
+import { UploadForms } from './attachments/upload-forms.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { configurationRest, keepaliveRest } from './configuration/rest.ts'
 import { Issuer } from './credentials/issuer.ts'
@@ -47,6 +54,8 @@ export type ChatOptions = {
   readonly config: Config
   readonly senders: readonly CodeSender[]
   readonly events: ChatEvents
+  /** This server's own address; asked when its port is bound. */
+  readonly ownUrl: () => string
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -75,6 +84,10 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const sockets = new Sockets({ accounts, receipts, queues, clock, events, onBug })
+  const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
+  const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
+  const policy = new PostPolicy(secrets.uploads, clock)
+  const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const { requiredCapabilities } = config.registration
   const registration = new Registration({
@@ -95,6 +108,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...devicesRest(accounts),
       ...keysRest(keys),
       ...messagesRest(messages),
+      ...attachmentsRest(attachments),
       ...verificationRest(verification),
       ...registrationRest(registration),
       ...configurationRest(configuration),
@@ -132,6 +146,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         getCapabilities: 'unimplemented',
       }),
       ...keysGrpc(keys),
+      ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages),
     ],
     admit: sockets.admit,

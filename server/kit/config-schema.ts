@@ -20,6 +20,10 @@ const limit = (name: LimiterName) =>
 type LimitShape = { [Name in LimiterName]: ReturnType<typeof limit> }
 const limitShape = Object.fromEntries(LIMITER_NAMES.map((name) => [name, limit(name)])) as LimitShape
 
+const GIB = 1024 ** 3
+/** Clients pad to the next power of 1.05, and add 16 bytes of IV, the cipher's own padding and 32 of MAC. */
+const MAX_ATTACHMENT_BYTES = 107_335_792
+
 const listen = z.strictObject({
   host: z
     .string()
@@ -83,6 +87,46 @@ const registration = z.strictObject({
     ),
 })
 
+const cdn = (number: number) =>
+  z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional()
+    .describe(`The address of CDN ${number}; \`<this server>/cdn${number}\` if not set.`)
+
+const files = z.strictObject({
+  urls: z
+    .strictObject({ cdn0: cdn(0), cdn2: cdn(2), cdn3: cdn(3) })
+    .prefault({})
+    .describe('Where clients find the file store. Upload forms name it.'),
+})
+
+const attachments = z.strictObject({
+  maxBytes: z
+    .int()
+    .min(1)
+    .default(MAX_ATTACHMENT_BYTES)
+    .describe('The largest attachment, encrypted; 100 MiB with Signal’s padding unless set.'),
+  cdn: z
+    .union([z.literal(2), z.literal(3)])
+    .default(3)
+    .describe('How clients upload: `3` is TUS, `2` is for clients that do not know it.'),
+})
+
+const backups = z.strictObject({
+  level: z
+    .enum(['free', 'paid'])
+    .default('paid')
+    .describe('What everybody may do: `paid` keeps media too, `free` only without a receipt for more.'),
+  maxMessagesBytes: z.int().min(1).default(GIB).describe('The largest backup of messages.'),
+  maxMediaBytes: z
+    .int()
+    .min(1)
+    .default(100 * GIB)
+    .describe('All media of one backup together.'),
+  graceDays: z.int().min(1).default(120).describe('A backup that nobody refreshed for so long is removed.'),
+})
+
 const log = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
@@ -114,6 +158,9 @@ export const configSchema = z.strictObject({
   storage: storage.prefault({}).describe('Where accounts and messages are kept.'),
   bus: bus.prefault({}).describe('What carries wake-ups and presence.'),
   registration: registration.prefault({}).describe('How accounts come to be.'),
+  files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
+  attachments: attachments.prefault({}).describe('What may be attached to messages.'),
+  backups: backups.prefault({}).describe('What may be backed up.'),
   limits: z
     .strictObject(limitShape)
     .prefault({})

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { ManualClock } from './clock.ts'
-import { ADDRESS_LIFETIME_S, TOKEN_LIFETIME_S, type UploadClaims, UploadSignatures } from './upload-signatures.ts'
+import {
+  ADDRESS_LIFETIME_S,
+  TOKEN_LIFETIME_S,
+  type UploadClaims,
+  UploadSignatures,
+} from './upload-signatures.ts'
 
 const KEY = Buffer.alloc(32, 7)
 const CLAIMS: readonly UploadClaims[] = [

@@ -117,7 +117,6 @@ function read({ aud, sub, maxLen, scope }: Payload): UploadClaims | undefined {
   if (aud === 'backups' && scope === 'read') return { audience: aud, scope, subject: sub }
   if (typeof maxLen !== 'number') return undefined
   if (aud === 'attachments') return { audience: aud, subject: sub, maxBytes: maxLen }
-  if (aud === 'backups' && scope === 'write')
-    return { audience: aud, scope, subject: sub, maxBytes: maxLen }
+  if (aud === 'backups' && scope === 'write') return { audience: aud, scope, subject: sub, maxBytes: maxLen }
   return undefined
 }

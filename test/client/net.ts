@@ -28,9 +28,12 @@ export function openNet({ urls, tls }: Ready, httpVersion: HttpVersion): LS.Net.
 
 // The library adds its typed calls to the connections by module augmentation, which Node's module resolution misses.
 export type AuthChat = LS.Net.AuthenticatedChatConnection &
+  LS.Net.AuthBackupsService &
   LS.Net.AuthKeysService &
-  LS.Net.AuthMessagesService
+  LS.Net.AuthMessagesService &
+  LS.Net.AuthStickersService
 export type UnauthChat = LS.Net.UnauthenticatedChatConnection &
+  LS.Net.UnauthBackupsService &
   LS.Net.UnauthKeysService &
   LS.Net.UnauthMessagesService &
   LS.Net.UnauthProfilesService

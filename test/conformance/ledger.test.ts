@@ -41,6 +41,7 @@ async function chatOf(t: TestContext): Promise<Chat> {
     secrets: await openSecrets(secrets),
     config: { ...configSchema.parse({ data }), secrets },
     senders: [],
+    ownUrl: () => 'https://localhost',
     events: chatEvents(new Counters(), silentLog),
     onBug: fail,
   })

@@ -55,10 +55,11 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   serviceId: ({ other }) => other.aci.getServiceIdString(),
   destination: ({ other }) => other.aci.getServiceIdString(),
   device: () => '1',
+  stickerCount: () => '2',
   sessionId: (cast) => cast.sessionId,
 }
 
-const QUERY: Readonly<Record<string, string>> = { identity: 'aci', story: 'false' }
+const QUERY: Readonly<Record<string, string>> = { identity: 'aci', story: 'false', uploadLength: '1000' }
 const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
 
 function need<T>(found: T | undefined, what: string): T {
