@@ -112,7 +112,9 @@ test('by gRPC an empty upload and a wrong number of stickers break the contract'
 })
 
 test('the fifty-first form within a moment is 429, whichever door it is asked for at (L1)', async () => {
-  await using strict = await Constellation.open({ config: { limits: { attachmentCreate: { refill: 1000 } } } })
+  await using strict = await Constellation.open({
+    config: { limits: { attachmentCreate: { refill: 1000 } } },
+  })
   await using https = Https.open(strict.ready, 2)
   await using grpc = GrpcClient.open(strict.ready)
   const headers = authorizationOf(await register(strict))
