@@ -25,9 +25,9 @@ export declare const BackupsAnonymous: {
     readonly setPublicKey: Rpc<typeof SetPublicKeyRequest, typeof SetPublicKeyResponse, false>
     readonly refresh: Rpc<typeof RefreshRequest, typeof RefreshResponse, false>
     readonly getUploadForm: Rpc<typeof GetUploadFormRequest, typeof GetUploadFormResponse, false>
-    readonly copyMedia: Rpc<typeof CopyMediaRequest, typeof CopyMediaResponse, true>
+    readonly copyMedia: Rpc<typeof CopyMediaRequest, typeof CopyMediaResponse, 'replies'>
     readonly listMedia: Rpc<typeof ListMediaRequest, typeof ListMediaResponse, false>
-    readonly deleteMedia: Rpc<typeof DeleteMediaRequest, typeof DeleteMediaResponse, true>
+    readonly deleteMedia: Rpc<typeof DeleteMediaRequest, typeof DeleteMediaResponse, 'replies'>
     readonly deleteAll: Rpc<typeof DeleteAllRequest, typeof DeleteAllResponse, false>
   }
 }

@@ -73,7 +73,7 @@ export const BackupsAnonymous = {
     },
     copyMedia: {
       path: '/org.signal.chat.backup.BackupsAnonymous/CopyMedia',
-      stream: true,
+      stream: 'replies',
       request: codecs.org.signal.chat.backup.CopyMediaRequest,
       response: codecs.org.signal.chat.backup.CopyMediaResponse,
     },
@@ -85,7 +85,7 @@ export const BackupsAnonymous = {
     },
     deleteMedia: {
       path: '/org.signal.chat.backup.BackupsAnonymous/DeleteMedia',
-      stream: true,
+      stream: 'replies',
       request: codecs.org.signal.chat.backup.DeleteMediaRequest,
       response: codecs.org.signal.chat.backup.DeleteMediaResponse,
     },
