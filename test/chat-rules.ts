@@ -16,6 +16,7 @@ import { Queues } from '../server/chat/messages/queues.ts'
 import { Receipts } from '../server/chat/messages/receipts.ts'
 import { MessageStore } from '../server/chat/messages/store.ts'
 import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
+import { Usernames } from '../server/chat/usernames/usernames.ts'
 import type { CodeSender } from '../server/chat/verification/senders.ts'
 import { Verification } from '../server/chat/verification/verification.ts'
 import { MemoryBus } from '../server/kit/bus.ts'
@@ -97,6 +98,8 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ forms, policy, limits, random, maxBytes: 1000, cdn: 3 },
     ...options.attachments,
   })
+  const usernames = new Usernames({ sql, accounts, limits, clock, random })
+  accounts.keeps(usernames)
   const verification = new Verification({
     sql,
     clock,
@@ -117,6 +120,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   return {
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
     ...{ signatures, attachments },
+    ...{ usernames },
     ...{ messages, receipts, verification, registration, bugs, onBug, limited: limitStore.taken },
   }
 }

@@ -7,3 +7,8 @@ export const SIGNATURE_BYTES = 64
 export const MAX_ONE_TIME_KEYS = 100
 /** Bytes of one message's content after decoding. */
 export const MAX_CONTENT_BYTES = 96 * 1024
+export const USERNAME_HASH_BYTES = 32
+/** Names that one reservation may ask for. */
+export const MAX_USERNAME_HASHES = 20
+/** Bytes of the encrypted username behind a link. */
+export const MAX_USERNAME_CIPHERTEXT_BYTES = 128

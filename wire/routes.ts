@@ -7,6 +7,7 @@ import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { messagesRoutes } from './rest/messages.ts'
 import { registrationRoutes } from './rest/registration.ts'
+import { usernamesRoutes } from './rest/usernames.ts'
 import { verificationRoutes } from './rest/verification.ts'
 import type { Route, Routes } from './route.ts'
 
@@ -20,6 +21,7 @@ export const ROUTES = {
   keys: keysRoutes,
   messages: messagesRoutes,
   registration: registrationRoutes,
+  usernames: usernamesRoutes,
   verification: verificationRoutes,
 } as const satisfies Readonly<Record<string, Routes>>
 

@@ -131,6 +131,7 @@ const parsed = <T extends string>(what: string, parse: (text: string) => T | und
   })
 
 export const aci = parsed('an ACI', parseAci)
+export const uuid = parsed<string>('a UUID', parseAci)
 export const serviceId = parsed('a service id', parseServiceId)
 /** A PNI in the answers that write it as a bare UUID. */
 export const barePni = z.codec(z.string(), z.custom<Pni>(), {

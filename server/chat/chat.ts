@@ -41,6 +41,9 @@ import { Sockets } from './messages/sockets.ts'
 import { MessageStore } from './messages/store.ts'
 import { Registration } from './registration/registration.ts'
 import { registrationRest } from './registration/rest.ts'
+import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
+import { usernamesRest } from './usernames/rest.ts'
+import { Usernames } from './usernames/usernames.ts'
 import { verificationRest } from './verification/rest.ts'
 import type { CodeSender } from './verification/senders.ts'
 import { Verification } from './verification/verification.ts'
@@ -88,6 +91,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
   const policy = new PostPolicy(secrets.uploads, clock)
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
+  const usernames = new Usernames({ sql, accounts, limits, clock, random })
+  accounts.keeps(usernames)
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const { requiredCapabilities } = config.registration
   const registration = new Registration({
@@ -109,6 +114,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...keysRest(keys),
       ...messagesRest(messages),
       ...attachmentsRest(attachments),
+      ...usernamesRest(usernames),
       ...verificationRest(verification),
       ...registrationRest(registration),
       ...configurationRest(configuration),
@@ -118,21 +124,13 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       // One service, of which several capabilities bring their parts: what a part brings leaves this list.
       ...implementService(AccountsService, {
         ...accountsGrpc(accounts),
+        ...usernamesGrpc(usernames),
         deleteAccount: 'unimplemented',
         setRegistrationLock: 'unimplemented',
         clearRegistrationLock: 'unimplemented',
-        reserveUsernameHash: 'unimplemented',
-        confirmUsernameHash: 'unimplemented',
-        deleteUsernameHash: 'unimplemented',
-        setUsernameLink: 'unimplemented',
-        deleteUsernameLink: 'unimplemented',
-        configureUnidentifiedAccess: 'unimplemented',
-        setDiscoverableByPhoneNumber: 'unimplemented',
         setRegistrationRecoveryPassword: 'unimplemented',
         setZkCredentialKey: 'unimplemented',
         changeNumber: 'unimplemented',
-        getAccountDataReport: 'unimplemented',
-        getCapabilities: 'unimplemented',
         generateTotpKey: 'unimplemented',
         confirmTotpKey: 'unimplemented',
         listTotpKeys: 'unimplemented',
@@ -140,10 +138,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         removeTotpKey: 'unimplemented',
       }),
       ...implementService(AccountsAnonymous, {
-        ...accountsAnonymousGrpc(accounts),
-        lookupUsernameHash: 'unimplemented',
-        lookupUsernameLink: 'unimplemented',
-        getCapabilities: 'unimplemented',
+        ...accountsAnonymousGrpc(accounts, access),
+        ...usernamesAnonymousGrpc(usernames),
       }),
       ...keysGrpc(keys),
       ...attachmentsGrpc(attachments),

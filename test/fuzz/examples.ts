@@ -1,5 +1,5 @@
 // What a route takes gladly, so that a fuzzer can spoil one thing at a time and reach what lies behind.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { NamedRoute } from '../../wire/routes.ts'
 import { basic } from '../client/https.ts'
 import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
@@ -29,8 +29,11 @@ const attributes = {
   unrestrictedUnidentifiedAccess: true,
 }
 
+const usernameHash = () => randomBytes(32).toString('base64url')
+
 const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'accounts.setAttributes': () => ({ ...attributes, name: randomBytes(40).toString('base64') }),
+  'accounts.setDiscoverability': () => ({ discoverableByPhoneNumber: true }),
   'devices.setCapabilities': () => ({ storage: true, spqr: false }),
   'keys.store': ({ own }) => {
     const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
@@ -45,6 +48,16 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'keys.check': () => ({ identityType: 'ACI', digest: randomBytes(32).toString('base64') }),
   'messages.send': ({ other }) => ({ ...messageFor(other), online: false, urgent: true }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
+  'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
+  'usernames.confirm': () => ({
+    usernameHash: usernameHash(),
+    zkProof: randomBytes(128).toString('base64url'),
+    encryptedUsername: randomBytes(50).toString('base64url'),
+  }),
+  'usernames.setLink': () => ({
+    usernameLinkEncryptedValue: randomBytes(50).toString('base64url'),
+    keepLinkHandle: true,
+  }),
   'verification.create': () => ({ number: '+12025550199', mcc: '310', mnc: '26' }),
   'verification.update': () => ({ captcha: 'x', pushToken: 'y', pushTokenType: 'fcm' }),
   'verification.requestCode': () => ({ transport: 'sms', client: 'android-ng' }),
@@ -56,6 +69,8 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   destination: ({ other }) => other.aci.getServiceIdString(),
   device: () => '1',
   stickerCount: () => '2',
+  usernameHash,
+  handle: () => randomUUID(),
   sessionId: (cast) => cast.sessionId,
 }
 

@@ -1,7 +1,31 @@
 // An account's own view of itself (docs/protocol/accounts.md).
+import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
 import { serviceId, text } from '../types.ts'
 import { AccountAttributes, AccountIdentity } from './registration.ts'
+
+/** Moments are told to the second. */
+export const DataReport = z.object({
+  reportId: z.string(),
+  reportTimestamp: z.string(),
+  data: z.object({
+    account: z.object({
+      phoneNumber: z.string(),
+      badges: z.array(z.never()),
+      allowSealedSenderFromAnyone: z.boolean(),
+      findAccountByPhoneNumber: z.boolean(),
+    }),
+    devices: z.array(
+      z.object({
+        id: z.int(),
+        lastSeen: z.string(),
+        created: z.string(),
+        userAgent: z.string().nullable(),
+      }),
+    ),
+  }),
+  text: z.string(),
+})
 
 export const accountsRoutes = {
   whoami: route({
@@ -20,6 +44,21 @@ export const accountsRoutes = {
     // The registration ids are fixed at registration: clients send them again, and they are not looked at.
     body: json(AccountAttributes.partial({ registrationId: true })),
     replies: { 204: nothing },
+  }),
+  setDiscoverability: route({
+    method: 'PUT',
+    path: '/v2/accounts/phone_number_discoverability',
+    auth: 'device',
+    summary: 'Whether others find the account by its phone number',
+    body: json(z.object({ discoverableByPhoneNumber: z.boolean() })),
+    replies: { 204: nothing },
+  }),
+  dataReport: route({
+    method: 'GET',
+    path: '/v2/accounts/data_report',
+    auth: 'device',
+    summary: 'Everything that is kept of the account',
+    replies: { 200: json(DataReport) },
   }),
   exists: route({
     method: 'HEAD',

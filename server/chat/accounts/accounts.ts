@@ -3,6 +3,7 @@ import type { Credentials } from '../../../wire/route.ts'
 import {
   type Aci,
   type Capability,
+  compact,
   type DeviceAddress,
   type DeviceId,
   type E164,
@@ -21,6 +22,7 @@ import { parseBasic } from '../../kit/router.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf } from './account.ts'
 import { AccountCache } from './account-cache.ts'
+import { type DataReport, dataReport } from './data-report.ts'
 import { passwordMatches } from './device-password.ts'
 import { AccountStore } from './store.ts'
 
@@ -37,6 +39,11 @@ export type Belongings = {
   readonly deleted?: (account: Account) => readonly Statement[]
   readonly replaced?: (account: Account) => readonly Statement[]
   readonly unlinked?: (account: Account, deviceId: DeviceId) => readonly Statement[]
+}
+/** What becomes of a call, and of the account; without a change nothing is written. */
+export type Decision<Outcome> = {
+  readonly outcome: Outcome
+  readonly change?: { readonly account: Account; readonly others: readonly Statement[] }
 }
 /** Told after the commit: the devices must authenticate again. */
 export type SendAway = (aci: Aci, devices: readonly DeviceId[]) => void
@@ -133,7 +140,8 @@ export class Accounts {
   async put(account: Account, others: readonly Statement[]): Promise<boolean> {
     const own = account.version === 1 ? this.#store.creation(account) : this.#store.replacement(account)
     const written = await this.#sql.write([...own, ...others])
-    if (written.ok) this.#cache.changed(account)
+    // What did not hold any more is forgotten as well.
+    this.#cache.changed(account)
     return written.ok
   }
 
@@ -164,7 +172,6 @@ export class Accounts {
       if (!changed) return account
       const next = { ...changed, version: account.version + 1 }
       if (await this.put(next, others(next, account))) return next
-      this.#cache.changed(account)
     }
     throw new Refusal('unavailable')
   }
@@ -181,6 +188,25 @@ export class Accounts {
       return change(account, device)
     }
     return this.update(address.aci, by, others)
+  }
+
+  /**
+   * `updateBy` where more has to be read than the account: `decide` is asked again if its account, or a condition of its
+   * statements, does not hold any more when they are written. What is read after the account and changes with it only
+   * is as old or newer, never mixed up.
+   */
+  async decideBy<Outcome>(
+    address: DeviceAddress,
+    decide: (account: Account) => Promise<Decision<Outcome>>,
+  ): Promise<Outcome> {
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const { account } = await this.of(address)
+      const { outcome, change } = await decide(account)
+      if (!change) return outcome
+      const next = { ...change.account, version: account.version + 1 }
+      if (await this.put(next, change.others)) return outcome
+    }
+    throw new Refusal('unavailable')
   }
 
   /** Takes a device away with all that is its own; its sockets close. Nothing happens if it is not there. */
@@ -257,6 +283,24 @@ export class Accounts {
         lastSeenMs: startOfDay(this.#clock.nowMs()),
       }),
     }))
+  }
+
+  async setDiscoverableByPhoneNumber(address: DeviceAddress, discoverable: boolean): Promise<void> {
+    await this.updateBy(address, (account) => ({ ...account, discoverableByPhoneNumber: discoverable }))
+  }
+
+  /** Only who has the key may reach the account unnamed; without a key everybody may. */
+  async setUnidentifiedAccess(address: DeviceAddress, key: Uint8Array | undefined): Promise<void> {
+    await this.updateBy(address, (account) => ({
+      ...account,
+      unidentifiedAccessKey: key && compact(key),
+      unrestrictedUnidentifiedAccess: key === undefined,
+    }))
+  }
+
+  async dataReport(address: DeviceAddress): Promise<DataReport> {
+    const { account } = await this.of(address)
+    return dataReport(account, this.#random.uuid(), this.#clock.nowMs())
   }
 
   async setCapabilities(address: DeviceAddress, capabilities: ReadonlySet<Capability>): Promise<void> {

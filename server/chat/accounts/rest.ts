@@ -14,6 +14,13 @@ export const accountsRest = (accounts: Accounts): Bound[] =>
       await accounts.setAttributes(caller, attributesOf(body, headers['x-signal-agent']))
       return { status: 204 }
     },
+    async setDiscoverability({ caller, body }) {
+      await accounts.setDiscoverableByPhoneNumber(caller, body.discoverableByPhoneNumber)
+      return { status: 204 }
+    },
+    async dataReport({ caller }) {
+      return { status: 200, body: await accounts.dataReport(caller) }
+    },
     async exists({ params, remoteAddress }) {
       return { status: (await accounts.exists(params.serviceId, remoteAddress)) ? 200 : 404 }
     },

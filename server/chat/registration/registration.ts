@@ -138,7 +138,8 @@ export class Registration {
       pniIdentityKey: from.identities.pni.identityKey,
       ...accessOf(attributes),
       createdAtMs: from.previous?.createdAtMs ?? nowMs,
-      usernameHash: from.previous?.usernameHash,
+      // Whoever registered anew confirms the name again: only who knows it can.
+      usernameHash: undefined,
       usernameLinkHandle: from.previous?.usernameLinkHandle,
       registrationLock: undefined,
       version: (from.previous?.version ?? 0) + 1,
