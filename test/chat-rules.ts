@@ -15,7 +15,11 @@ import { Messages } from '../server/chat/messages/messages.ts'
 import { Queues } from '../server/chat/messages/queues.ts'
 import { Receipts } from '../server/chat/messages/receipts.ts'
 import { MessageStore } from '../server/chat/messages/store.ts'
+import { NumberProof } from '../server/chat/recovery/number-proof.ts'
+import { Recovery } from '../server/chat/recovery/recovery.ts'
 import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
+import { RegistrationLock } from '../server/chat/registration-lock/registration-lock.ts'
+import { Totp } from '../server/chat/totp/totp.ts'
 import { Usernames } from '../server/chat/usernames/usernames.ts'
 import type { CodeSender } from '../server/chat/verification/senders.ts'
 import { Verification } from '../server/chat/verification/verification.ts'
@@ -108,8 +112,15 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     senders: options.senders ?? [],
     events,
   })
+  const recovery = new Recovery({ sql, accounts, clock, random })
+  accounts.keeps(recovery)
+  verification.onVerified((e164) => recovery.verified(e164))
+  const numberProof = new NumberProof(verification, recovery)
+  const lock = new RegistrationLock({ accounts, recovery, limits, clock, random, events })
+  const totp = new Totp({ sql, accounts, limits, clock, random })
+  accounts.keeps(totp)
   const registration = new Registration({
-    ...{ accounts, keys, verification, limits, clock, random, events },
+    ...{ accounts, keys, numberProof, recovery, lock, totp, limits, clock, random, events },
     requiredCapabilities: [],
     closed: false,
     ...options.registration,
@@ -121,6 +132,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
     ...{ signatures, attachments },
     ...{ usernames },
-    ...{ messages, receipts, verification, registration, bugs, onBug, limited: limitStore.taken },
+    ...{ messages, receipts, verification, recovery, numberProof, lock, totp, registration },
+    ...{ bugs, onBug, limited: limitStore.taken },
   }
 }

@@ -7,6 +7,7 @@ import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { messagesRoutes } from './rest/messages.ts'
 import { registrationRoutes } from './rest/registration.ts'
+import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
 import { verificationRoutes } from './rest/verification.ts'
 import type { Route, Routes } from './route.ts'
@@ -22,6 +23,7 @@ export const ROUTES = {
   messages: messagesRoutes,
   registration: registrationRoutes,
   usernames: usernamesRoutes,
+  registrationLock: registrationLockRoutes,
   verification: verificationRoutes,
 } as const satisfies Readonly<Record<string, Routes>>
 

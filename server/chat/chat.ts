@@ -39,8 +39,15 @@ import { Receipts } from './messages/receipts.ts'
 import { messagesRest } from './messages/rest.ts'
 import { Sockets } from './messages/sockets.ts'
 import { MessageStore } from './messages/store.ts'
+import { recoveryGrpc } from './recovery/grpc.ts'
+import { NumberProof } from './recovery/number-proof.ts'
+import { Recovery } from './recovery/recovery.ts'
 import { Registration } from './registration/registration.ts'
 import { registrationRest } from './registration/rest.ts'
+import { registrationLockGrpc } from './registration-lock/grpc.ts'
+import { RegistrationLock } from './registration-lock/registration-lock.ts'
+import { registrationLockRest } from './registration-lock/rest.ts'
+import { Totp } from './totp/totp.ts'
 import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
 import { Usernames } from './usernames/usernames.ts'
@@ -72,6 +79,8 @@ export type Chat = {
   close(): Promise<void>
 }
 
+const FORGET_EVERY_MS = 3_600_000
+
 export async function openChat(options: ChatOptions): Promise<Chat> {
   const { sql, bus, clock, random, secrets, config, events, onBug } = options
   await migrate(sql, 'chat', join(import.meta.dirname, 'migrations'), clock.nowMs())
@@ -94,11 +103,21 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
+  const recovery = new Recovery({ sql, accounts, clock, random })
+  accounts.keeps(recovery)
+  verification.onVerified((e164) => recovery.verified(e164))
+  const numberProof = new NumberProof(verification, recovery)
+  const lock = new RegistrationLock({ accounts, recovery, limits, clock, random, events })
+  const totp = new Totp({ sql, accounts, limits, clock, random })
+  accounts.keeps(totp)
   const { requiredCapabilities } = config.registration
   const registration = new Registration({
     accounts,
     keys,
-    verification,
+    numberProof,
+    recovery,
+    lock,
+    totp,
     limits,
     clock,
     random,
@@ -106,6 +125,9 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     closed: config.registration.mode === 'closed',
     events,
   })
+  const forget = () =>
+    Promise.all([accounts.forgetExpired(), recovery.expire()]).catch((error) => onBug(error, 'expiry'))
+  const forgetting = clock.every(FORGET_EVERY_MS, () => void forget())
   const configuration = new Configuration(config.remoteConfig)
   return {
     rest: [
@@ -116,6 +138,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
       ...verificationRest(verification),
+      ...registrationLockRest(lock),
       ...registrationRest(registration),
       ...configurationRest(configuration),
       ...keepaliveRest(),
@@ -125,10 +148,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...implementService(AccountsService, {
         ...accountsGrpc(accounts),
         ...usernamesGrpc(usernames),
-        deleteAccount: 'unimplemented',
-        setRegistrationLock: 'unimplemented',
-        clearRegistrationLock: 'unimplemented',
-        setRegistrationRecoveryPassword: 'unimplemented',
+        ...registrationLockGrpc(lock),
+        ...recoveryGrpc(recovery),
         setZkCredentialKey: 'unimplemented',
         changeNumber: 'unimplemented',
         generateTotpKey: 'unimplemented',
@@ -149,6 +170,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
     async close() {
+      forgetting.cancel()
       await receipts.drain()
       await queues.close()
       await issuer.close()

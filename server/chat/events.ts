@@ -16,6 +16,9 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   codeEntered(right: boolean): void {
     counters.add(right ? 'codes.right' : 'codes.wrong')
   },
+  registrationLockHeld(): void {
+    counters.add('accounts.registration-lock-held')
+  },
   sent(copies: number, ephemeral: boolean): void {
     counters.add(ephemeral ? 'messages.ephemeral' : 'messages.stored', copies)
   },

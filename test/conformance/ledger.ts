@@ -82,15 +82,15 @@ export const LEDGER: readonly Section[] = [
     title: 'Registration',
     entries: rest({
       'POST /v1/registration': partly(
-        'a recovery password is always refused (403), a registration lock is not enforced, no TOTP, the identity of a deleted account is not given back: issue 3; no accounts without a number: issue 6',
+        'no accounts without a number, and none is recovered by its ACI: issue 6',
       ),
     }),
   },
   {
     title: 'Registration lock, SVR credentials',
     entries: rest({
-      'PUT /v1/accounts/registration_lock': issue(3),
-      'DELETE /v1/accounts/registration_lock': issue(3),
+      'PUT /v1/accounts/registration_lock': done,
+      'DELETE /v1/accounts/registration_lock': done,
       'GET /v2/svr/auth': issue(3),
       'POST /v2/svr/auth/check': issue(3),
     }),
@@ -99,22 +99,22 @@ export const LEDGER: readonly Section[] = [
     title: 'Accounts',
     entries: [
       ...rest({
-        'PUT /v1/accounts/attributes': partly('the lock and the recovery password are not kept: issue 3'),
+        'PUT /v1/accounts/attributes': done,
         'GET /v1/accounts/whoami': partly(
           'entitlements are always empty: there are no badges, and backups are issue 3',
         ),
         'PUT /v2/accounts/phone_number_discoverability': done,
         'GET /v2/accounts/data_report': done,
         'HEAD /v1/accounts/account/{serviceId}': done,
-        'DELETE /v1/accounts/me': issue(3),
+        'DELETE /v1/accounts/me': done,
         'PUT /v2/accounts/number': issue(3),
       }),
       ...rpcs('org.signal.chat.account.Accounts', {
         GetAccountIdentity: done,
         GetEntitlements: partly('always empty: there are no badges, and backups are issue 3'),
-        DeleteAccount: issue(3),
-        SetRegistrationLock: issue(3),
-        ClearRegistrationLock: issue(3),
+        DeleteAccount: done,
+        SetRegistrationLock: done,
+        ClearRegistrationLock: done,
         ReserveUsernameHash: done,
         ConfirmUsernameHash: done,
         DeleteUsernameHash: done,
@@ -122,7 +122,7 @@ export const LEDGER: readonly Section[] = [
         DeleteUsernameLink: done,
         ConfigureUnidentifiedAccess: done,
         SetDiscoverableByPhoneNumber: done,
-        SetRegistrationRecoveryPassword: issue(3),
+        SetRegistrationRecoveryPassword: done,
         SetZkCredentialKey: issue(3),
         ChangeNumber: issue(3),
         GetAccountDataReport: done,

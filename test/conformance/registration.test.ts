@@ -132,10 +132,10 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.equal((await post(number, json)).status, 200)
     })
 
-    test("somebody else's session is 401, and so is one that was not verified, or never was", async () => {
+    test("somebody else's session is 400, one that was not verified, or never was, is 401", async () => {
       const [number, other] = [newNumber(), newNumber()]
       const proven = await provenSession(number)
-      assert.equal((await post(other, registrationBody(proven))).status, 401)
+      assert.equal((await post(other, registrationBody(proven))).status, 400)
       const opened = await https.call('POST', '/v1/verification/session', { json: { number: other } })
       assert.equal((await post(other, registrationBody(opened.json.id))).status, 401)
       assert.equal((await post(other, registrationBody('bm9uZQ'))).status, 401)
@@ -148,7 +148,7 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.equal((await post(number, registrationBody(session))).status, 401)
     })
 
-    test('a recovery password opens nothing yet, and libsignal learns that it is wrong', async () => {
+    test('a recovery password that is not the one opens nothing, and libsignal learns that it is wrong', async () => {
       const number = newNumber()
       const { sessionId: _, ...body } = registrationBody('')
       const json = { ...body, recoveryPassword: randomBytes(32).toString('base64') }

@@ -47,6 +47,7 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   },
   'keys.check': () => ({ identityType: 'ACI', digest: randomBytes(32).toString('base64') }),
   'messages.send': ({ other }) => ({ ...messageFor(other), online: false, urgent: true }),
+  'registrationLock.set': () => ({ registrationLock: 'ab'.repeat(32) }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({

@@ -60,6 +60,13 @@ export const accountsRoutes = {
     summary: 'Everything that is kept of the account',
     replies: { 200: json(DataReport) },
   }),
+  delete: route({
+    method: 'DELETE',
+    path: '/v1/accounts/me',
+    auth: 'device',
+    summary: 'Deletes the account, and everything that is kept of it',
+    replies: { 204: nothing },
+  }),
   exists: route({
     method: 'HEAD',
     path: '/v1/accounts/account/:serviceId',

@@ -40,6 +40,8 @@ export type AccountAttributes = z.output<typeof AccountAttributes>
 export const Registration = z.object({
   sessionId: text(256).nullish(),
   recoveryPassword: base64('unpadded', { max: 32 }).nullish(),
+  /** The digits as a number, without leading zeros. */
+  totp: z.int().nullish(),
   accountAttributes: AccountAttributes,
   skipDeviceTransfer: z.boolean().nullish(),
   aciIdentityKey: ecPublicKey,
@@ -64,21 +66,30 @@ export const AccountIdentity = z.object({
   entitlements: z.object({ badges: z.array(z.never()), backup: z.null() }),
 })
 
+/** The account is locked for so many milliseconds; the credentials reach the PIN that opens it. */
+export const RegistrationLockFailure = z.object({
+  timeRemaining: z.int(),
+  svr2Credentials: z.object({ username: z.string(), password: z.string() }).optional(),
+})
+export type RegistrationLockFailure = z.output<typeof RegistrationLockFailure>
+
 export const registrationRoutes = {
   register: route({
     method: 'POST',
     path: '/v1/registration',
     auth: 'basic',
     summary: 'Makes or takes over the account of a proven number',
-    limiters: ['registration'],
+    limiters: ['registration', 'pin', 'checkTotp'],
     headers: { 'x-signal-agent': text(16).optional() },
     body: json(Registration),
     replies: {
       200: json(AccountIdentity.extend({ reregistration: z.boolean() })),
+      400: nothing,
       401: nothing,
       403: nothing,
       409: nothing,
-      423: json(z.object({ timeRemaining: z.int() })),
+      423: json(RegistrationLockFailure),
+      441: nothing,
       499: nothing,
     },
   }),

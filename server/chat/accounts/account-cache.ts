@@ -26,10 +26,15 @@ export class AccountCache {
   }
 
   async get(id: ServiceId): Promise<Account | undefined> {
-    const aci = isPni(id) ? (this.#acis.get(id) ?? (await this.#aciOf(id))) : id
+    if (!isPni(id)) return this.#accounts.get(id) ?? this.#load(id)
+    return (await this.#holder(id, this.#acis.get(id))) ?? this.#holder(id, await this.#aciOf(id))
+  }
+
+  /** The account, if it has the number's identity: who had it last may have another by now, or be gone. */
+  async #holder(pni: Pni, aci: Aci | undefined): Promise<Account | undefined> {
     if (aci === undefined) return undefined
     const account = this.#accounts.get(aci) ?? (await this.#load(aci))
-    return account && isPni(id) && account.pni !== id ? undefined : account
+    return account?.pni === pni ? account : undefined
   }
 
   /** The account, if it is here already: the hot path asks this first. */

@@ -18,6 +18,8 @@ const ATTRIBUTES: Attributes = {
   unidentifiedAccessKey: Buffer.alloc(16, 7),
   unrestrictedUnidentifiedAccess: false,
   discoverableByPhoneNumber: true,
+  registrationLock: undefined,
+  recoveryPassword: undefined,
 }
 
 async function add(rules: Rules, fields: Partial<Account> = {}): Promise<Account> {

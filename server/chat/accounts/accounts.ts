@@ -20,10 +20,12 @@ import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { parseBasic } from '../../kit/router.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
-import { type Account, type Device, deviceOf } from './account.ts'
+import { type Account, type Device, deviceOf, type SaltedHash } from './account.ts'
 import { AccountCache } from './account-cache.ts'
 import { type DataReport, dataReport } from './data-report.ts'
 import { passwordMatches } from './device-password.ts'
+import { canonicalForm } from './number-forms.ts'
+import { hashSecret } from './salted-hash.ts'
 import { AccountStore } from './store.ts'
 
 const DAY_MS = 86_400_000
@@ -39,6 +41,10 @@ export type Belongings = {
   readonly deleted?: (account: Account) => readonly Statement[]
   readonly replaced?: (account: Account) => readonly Statement[]
   readonly unlinked?: (account: Account, deviceId: DeviceId) => readonly Statement[]
+  /** It has another number: what was kept by the old one's identity goes, or comes along. */
+  readonly renumbered?: (account: Account, before: Account) => readonly Statement[]
+  /** A device told its attributes. */
+  readonly described?: (account: Account, attributes: Attributes) => readonly Statement[]
 }
 /** What becomes of a call, and of the account; without a change nothing is written. */
 export type Decision<Outcome> = {
@@ -57,6 +63,10 @@ export type Attributes = {
   readonly unidentifiedAccessKey: Uint8Array | undefined
   readonly unrestrictedUnidentifiedAccess: boolean
   readonly discoverableByPhoneNumber: boolean
+  /** Absent clears the lock. */
+  readonly registrationLock: string | undefined
+  /** Absent leaves what was there. */
+  readonly recoveryPassword: Uint8Array | undefined
 }
 
 export type AccountsOptions = {
@@ -128,9 +138,14 @@ export class Accounts {
     return this.#prove(connection, authorization)
   }
 
-  /** The identity of a phone number, made when it is first asked for. */
+  /** The identity of a phone number, made when it is first asked for; the same however the number is written. */
   pniOf(e164: E164): Promise<Pni> {
-    return this.#store.pniOf(e164, pniFromUuid(this.#random.uuid()))
+    return this.#store.pniOf(canonicalForm(e164), pniFromUuid(this.#random.uuid()))
+  }
+
+  /** The identity of a phone number if it has one: asking makes none. */
+  knownPniOf(e164: E164): Promise<Pni | undefined> {
+    return this.#store.knownPniOf(canonicalForm(e164))
   }
 
   /**
@@ -142,6 +157,32 @@ export class Accounts {
     const written = await this.#sql.write([...own, ...others])
     // What did not hold any more is forgotten as well.
     this.#cache.changed(account)
+    return written.ok
+  }
+
+  /**
+   * Writes what an account became with another number, together with `others` in one transaction. `holder`, who has the
+   * number now, is deleted; the number left behind remembers whoever had the new one last, should they change places.
+   * False if somebody else wrote in between: read again and decide anew.
+   */
+  async renumber(
+    next: Account,
+    before: Account,
+    holder: Account | undefined,
+    others: readonly Statement[],
+  ): Promise<boolean> {
+    const displaced = holder?.aci ?? (await this.formerAci(next.pni))
+    const written = await this.#sql.write([
+      ...this.#store.replacement(next),
+      ...(holder ? this.deleting(holder) : []),
+      ...this.#store.handover(next.aci, before.pni, next.pni),
+      this.#store.forgetting(next.pni),
+      ...(displaced ? [this.#remembering(before.pni, displaced)] : []),
+      ...this.#belongings.flatMap((one) => one.renumbered?.(next, before) ?? []),
+      ...others,
+    ])
+    for (const account of holder ? [before, holder] : [before]) this.#cache.changed(account)
+    if (written.ok && holder) this.sendAway(holder.aci, allDevicesOf(holder))
     return written.ok
   }
 
@@ -176,15 +217,17 @@ export class Accounts {
     throw new Refusal('unavailable')
   }
 
-  /** `update` on behalf of one of its devices; refuses (401) if that was removed meanwhile. */
+  /** `update` on behalf of one of its devices; refuses (401) if that was removed meanwhile, or replaced by another. */
   updateBy(
     address: DeviceAddress,
     change: (account: Account, device: Device) => Account | undefined,
     others: (changed: Account, before: Account) => readonly Statement[] = () => [],
   ): Promise<Account> {
+    let createdAtMs: number | undefined
     const by = (account: Account) => {
       const device = deviceOf(account, address.deviceId)
-      if (!device) throw new Refusal('invalid-credentials')
+      createdAtMs ??= device?.createdAtMs
+      if (!device || device.createdAtMs !== createdAtMs) throw new Refusal('invalid-credentials')
       return change(account, device)
     }
     return this.update(address.aci, by, others)
@@ -235,10 +278,9 @@ export class Accounts {
 
   /** The statements of `delete`, for whoever deletes an account on the way to something else. */
   deleting(account: Account): Statement[] {
-    const expiresAtMs = this.#clock.nowMs() + REMEMBER_DELETED_MS
     return [
       ...this.#store.deletion(account),
-      this.#store.remembering(account.pni, account.aci, expiresAtMs),
+      this.#remembering(account.pni, account.aci),
       ...this.#belongings.flatMap((one) => one.deleted?.(account) ?? []),
     ]
   }
@@ -262,18 +304,24 @@ export class Accounts {
     return this.#store.deletedAci(pni, this.#clock.nowMs())
   }
 
-  /** The statement by which a number forgets its deleted account. */
-  forgettingFormer(pni: Pni): Statement {
-    return this.#store.forgetting(pni)
+  /** The statement by which a new account takes the identity of a deleted one; unmet if that was taken meanwhile. */
+  reclaimingFormer(pni: Pni, aci: Aci): Statement {
+    return this.#store.reclaiming(pni, aci)
+  }
+
+  /** Forgets deleted accounts whose time is over. */
+  forgetExpired(): Promise<void> {
+    return this.#store.forgetExpired(this.#clock.nowMs())
   }
 
   /** Refuses (422) an account that lets only some in, and has no key for them. */
   async setAttributes(address: DeviceAddress, attributes: Attributes): Promise<void> {
     if (!attributes.unrestrictedUnidentifiedAccess && attributes.unidentifiedAccessKey === undefined)
       throw new Refusal('invalid', { field: 'unidentifiedAccessKey', message: 'is needed' })
-    await this.updateBy(address, (account, device) => ({
+    const changed = (account: Account, device: Device) => ({
       ...account,
       ...accessOf(attributes),
+      registrationLock: lockOf(attributes, this.#random),
       devices: replaceDevice(account, {
         ...device,
         fetchesMessages: attributes.fetchesMessages,
@@ -282,7 +330,10 @@ export class Accounts {
         userAgent: attributes.userAgent ?? device.userAgent,
         lastSeenMs: startOfDay(this.#clock.nowMs()),
       }),
-    }))
+    })
+    await this.updateBy(address, changed, (account) =>
+      this.#belongings.flatMap((one) => one.described?.(account, attributes) ?? []),
+    )
   }
 
   async setDiscoverableByPhoneNumber(address: DeviceAddress, discoverable: boolean): Promise<void> {
@@ -314,6 +365,10 @@ export class Accounts {
   async exists(id: ServiceId, remoteAddress: string): Promise<boolean> {
     await this.#limits.take('checkAccountExistence', remoteAddress)
     return (await this.#cache.get(id)) !== undefined
+  }
+
+  #remembering(pni: Pni, aci: Aci): Statement {
+    return this.#store.remembering(pni, aci, this.#clock.nowMs() + REMEMBER_DELETED_MS)
   }
 
   async #prove(connection: object, authorization: string): Promise<DeviceAddress | undefined> {
@@ -355,6 +410,10 @@ export const accessOf = (attributes: Attributes) => ({
   unrestrictedUnidentifiedAccess: attributes.unrestrictedUnidentifiedAccess,
   discoverableByPhoneNumber: attributes.discoverableByPhoneNumber,
 })
+
+/** What is stored of the lock that a device sets. */
+export const lockOf = ({ registrationLock }: Attributes, random: Random): SaltedHash | undefined =>
+  registrationLock === undefined ? undefined : hashSecret(registrationLock, random)
 
 export const allDevicesOf = (account: Account): DeviceId[] => account.devices.map(({ id }) => id)
 

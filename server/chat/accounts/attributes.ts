@@ -6,7 +6,7 @@ export function attributesOf(
   wire: Omit<AccountAttributes, 'registrationId'>,
   agent: string | undefined,
 ): Attributes {
-  const key = wire.unidentifiedAccessKey
+  const { unidentifiedAccessKey: key, recoveryPassword: password } = wire
   return {
     fetchesMessages: wire.fetchesMessages ?? false,
     name: wire.name ?? undefined,
@@ -15,5 +15,7 @@ export function attributesOf(
     unidentifiedAccessKey: key && key.length > 0 ? key : undefined,
     unrestrictedUnidentifiedAccess: wire.unrestrictedUnidentifiedAccess ?? false,
     discoverableByPhoneNumber: wire.discoverableByPhoneNumber ?? true,
+    registrationLock: wire.registrationLock || undefined,
+    recoveryPassword: password && password.length > 0 ? password : undefined,
   }
 }

@@ -1,22 +1,23 @@
 // How a device's password is kept and checked (signal-api §0.5).
-import { hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Random } from '../../kit/random.ts'
 import type { Device } from './account.ts'
+import { hashSecret, secretMatches } from './salted-hash.ts'
 
-const PREFIX = '2.'
+type Stored = Pick<Device, 'authSalt' | 'authHash'>
 
-const digest = (password: string, salt: string): string =>
-  PREFIX + Buffer.from(hkdfSync('sha256', password, salt, 'authtoken', 32)).toString('hex')
+/** Before a hash: it matches nothing any more. */
+const LOCK = '!'
 
-/** What is stored of a new password. The password is long and random, so one HKDF does. */
-export function hashPassword(password: string, random: Random): Pick<Device, 'authSalt' | 'authHash'> {
-  const authSalt = random.bytes(16).toString('hex')
-  return { authSalt, authHash: digest(password, authSalt) }
+/** What is stored of a new password. */
+export function hashPassword(password: string, random: Random): Stored {
+  const { salt, hash } = hashSecret(password, random)
+  return { authSalt: salt, authHash: hash }
 }
 
-/** Takes the same time whatever is wrong. A hash that was locked (`!`) matches nothing. */
-export function passwordMatches(device: Pick<Device, 'authSalt' | 'authHash'>, password: string): boolean {
-  const expected = Buffer.from(device.authHash)
-  const actual = Buffer.from(digest(password, device.authSalt))
-  return expected.length === actual.length && timingSafeEqual(expected, actual)
-}
+/** Takes the same time whatever is wrong. A hash that was locked matches nothing. */
+export const passwordMatches = (device: Stored, password: string): boolean =>
+  secretMatches({ salt: device.authSalt, hash: device.authHash }, password)
+
+/** The device with a password that nobody can prove: only registering again helps. */
+export const withLockedPassword = (device: Device): Device =>
+  device.authHash.startsWith(LOCK) ? device : { ...device, authHash: LOCK + device.authHash }

@@ -21,6 +21,7 @@ export const accountsGrpc = (
   | 'setDiscoverableByPhoneNumber'
   | 'getAccountDataReport'
   | 'getCapabilities'
+  | 'deleteAccount'
 > => ({
   async getAccountIdentity(_, { device }) {
     const { account } = await accounts.of(device)
@@ -46,6 +47,10 @@ export const accountsGrpc = (
   async getCapabilities(_, { device }) {
     const { account } = await accounts.of(device)
     return { capabilities: toCapabilities(capabilitiesOf(account, 'self')) }
+  },
+  async deleteAccount(_, { device }) {
+    await accounts.delete(device.aci)
+    return {}
   },
 })
 

@@ -21,6 +21,10 @@ export const accountsRest = (accounts: Accounts): Bound[] =>
     async dataReport({ caller }) {
       return { status: 200, body: await accounts.dataReport(caller) }
     },
+    async delete({ caller }) {
+      await accounts.delete(caller.aci)
+      return { status: 204 }
+    },
     async exists({ params, remoteAddress }) {
       return { status: (await accounts.exists(params.serviceId, remoteAddress)) ? 200 : 404 }
     },

@@ -45,10 +45,16 @@ export class AccountStore {
     return row && (uuidFromBytes(row['aci'] as Uint8Array) as Aci)
   }
 
+  /** The identity of a number that was ever asked for. */
+  async knownPniOf(e164: E164): Promise<Pni | undefined> {
+    const [row] = await this.sql.read('SELECT pni FROM phone_numbers WHERE e164 = $1', [e164])
+    return row && pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array))
+  }
+
   /** The identity of a number; `fresh` becomes it if the number has none yet. */
   async pniOf(e164: E164, fresh: Pni): Promise<Pni> {
-    const [known] = await this.sql.read('SELECT pni FROM phone_numbers WHERE e164 = $1', [e164])
-    if (known) return pniFromUuid(uuidFromBytes(known['pni'] as Uint8Array))
+    const known = await this.knownPniOf(e164)
+    if (known) return known
     const written = await this.sql.write([
       {
         sql: `INSERT INTO phone_numbers (e164, pni) VALUES ($1, $2)
@@ -114,12 +120,38 @@ export class AccountStore {
     ]
   }
 
+  /** Gives an account another identity of a number; unmet if either is not as it was. */
+  handover(aci: Aci, from: Pni, to: Pni): Statement[] {
+    const account = uuidToBytes(aci)
+    return [
+      {
+        sql: 'DELETE FROM account_pnis WHERE pni = $1 AND aci = $2',
+        args: [uuidToBytes(uuidOf(from)), account],
+        must: 1,
+      },
+      {
+        sql: 'INSERT INTO account_pnis (pni, aci) VALUES ($1, $2) ON CONFLICT (pni) DO NOTHING',
+        args: [uuidToBytes(uuidOf(to)), account],
+        must: 1,
+      },
+    ]
+  }
+
   /** Remembers whose a number's identity was, until `expiresAtMs`. */
   remembering(pni: Pni, aci: Aci, expiresAtMs: number): Statement {
     return {
       sql: `INSERT INTO deleted_accounts (pni, aci, expires_at_ms) VALUES ($1, $2, $3)
             ON CONFLICT (pni) DO UPDATE SET aci = excluded.aci, expires_at_ms = excluded.expires_at_ms`,
       args: [uuidToBytes(uuidOf(pni)), uuidToBytes(aci), expiresAtMs],
+    }
+  }
+
+  /** Takes a deleted account's identity for a new one; unmet if it is no longer there to be taken. */
+  reclaiming(pni: Pni, aci: Aci): Statement {
+    return {
+      sql: 'DELETE FROM deleted_accounts WHERE pni = $1 AND aci = $2',
+      args: [uuidToBytes(uuidOf(pni)), uuidToBytes(aci)],
+      must: 1,
     }
   }
 

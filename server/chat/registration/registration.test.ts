@@ -1,43 +1,21 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { openRules, type RulesOptions } from '../../../test/chat-rules.ts'
+import { test } from 'node:test'
 import {
   ecJson,
   type makeIdentityKeys,
   makeOneTimeKeys,
   signedJson,
 } from '../../../test/client/identity-keys.ts'
-import {
-  newKeys,
-  PASSWORD,
-  registerPerson,
-  registrationOf,
-  Telephone,
-  verifiedSession,
-} from '../../../test/person.ts'
+import { newKeys, PASSWORD, registrationOf } from '../../../test/person.ts'
+import { openRegistrar, refusedAs } from '../../../test/registrar.ts'
 import { newNumber, sampleDevice } from '../../../test/sample-account.ts'
 import { keysRoutes } from '../../../wire/rest/keys.ts'
 import type { Registration as RegistrationRequest } from '../../../wire/rest/registration.ts'
 import type { E164 } from '../../../wire/types.ts'
-import { Refusal } from '../../kit/refusal.ts'
 import { queueOf } from '../messages/store.ts'
 import { Registration } from './registration.ts'
 
-const GENEROUS = { registration: { bucket: 100 }, verificationSession: { bucket: 100 } }
 const START_MS = Date.UTC(2026, 0, 1)
-
-async function open(t: TestContext, options: RulesOptions = {}) {
-  const telephone = new Telephone()
-  const rules = await openRules(t, { senders: [telephone], limits: GENEROUS, ...options })
-  const verified = (number: string) => verifiedSession(rules, telephone, number)
-  const register = (number: string, request: RegistrationRequest, password = PASSWORD) =>
-    rules.registration.register({ username: number, password }, request, 'OWA')
-  const person = (number: string, keys = newKeys()) => registerPerson(rules, telephone, number, keys)
-  return { rules, verified, register, person }
-}
-
-const refusedAs = (kind: Refusal['kind'], field?: string) => (error: unknown) =>
-  error instanceof Refusal && error.kind === kind && (field === undefined || error.detail.field === field)
 
 const stored = (keys: ReturnType<typeof makeIdentityKeys>) => {
   const { ec, kyber } = makeOneTimeKeys(keys.pair, 3)
@@ -48,7 +26,7 @@ const stored = (keys: ReturnType<typeof makeIdentityKeys>) => {
 }
 
 test('a new account is what its device said, and its device may authenticate', async (t) => {
-  const { rules, person } = await open(t)
+  const { rules, person } = await openRegistrar(t)
   const number = newNumber()
   const keys = newKeys()
   const { aci, pni } = await person(number, keys)
@@ -69,7 +47,7 @@ test('a new account is what its device said, and its device may authenticate', a
 })
 
 test('registering again keeps the identities, and ends all that the old devices had', async (t) => {
-  const { rules, verified, register, person } = await open(t)
+  const { rules, verified, register, person } = await openRegistrar(t)
   const { accounts, keys, queues, store, clock } = rules
   const number = newNumber()
   const oldKeys = newKeys()
@@ -105,7 +83,7 @@ test('registering again keeps the identities, and ends all that the old devices 
 })
 
 test("a device's time of creation moves on even if the clock does not", async (t) => {
-  const { rules, person } = await open(t)
+  const { rules, person } = await openRegistrar(t)
   const number = newNumber()
   const times = []
   for (const stepMs of [0, 0, -3_600_000]) {
@@ -116,7 +94,7 @@ test("a device's time of creation moves on even if the clock does not", async (t
 })
 
 test('registrations of one number at once leave one account, with the keys of the last', async (t) => {
-  const { rules, verified, register } = await open(t)
+  const { rules, verified, register } = await openRegistrar(t)
   const number = newNumber()
   const sessions = []
   for (let count = 0; count < 8; count++) sessions.push(await verified(number))
@@ -145,7 +123,7 @@ test('registrations of one number at once leave one account, with the keys of th
 })
 
 test('a session is good for one registration, also for two at once', async (t) => {
-  const { verified, register } = await open(t)
+  const { verified, register } = await openRegistrar(t)
   const number = newNumber()
   const session = await verified(number)
   const both = await Promise.all([0, 1].map(() => register(number, registrationOf(session))))
@@ -154,14 +132,14 @@ test('a session is good for one registration, also for two at once', async (t) =
 })
 
 test('a session of another number, or of nobody, proves nothing', async (t) => {
-  const { verified, register } = await open(t)
+  const { verified, register } = await openRegistrar(t)
   const session = await verified(newNumber())
-  assert.equal((await register(newNumber(), registrationOf(session))).kind, 'unverified')
+  assert.equal((await register(newNumber(), registrationOf(session))).kind, 'foreign-session')
   assert.equal((await register(newNumber(), registrationOf('nobody'))).kind, 'unverified')
 })
 
 test('a closed server refuses new numbers only, and does not spend their sessions', async (t) => {
-  const { rules, verified, register, person } = await open(t)
+  const { rules, verified, register, person } = await openRegistrar(t)
   const known = newNumber()
   const { aci } = await person(known)
   const closed = new Registration({ ...rules, requiredCapabilities: [], closed: true })
@@ -177,13 +155,13 @@ test('a closed server refuses new numbers only, and does not spend their session
 })
 
 test('a client without a capability that is demanded is too old, and loses nothing', async (t) => {
-  const { rules, verified, register } = await open(t, {
+  const { rules, verified, register } = await openRegistrar(t, {
     registration: { requiredCapabilities: ['spqr', 'storage'] },
   })
   const number = newNumber()
   const session = await verified(number)
   assert.equal((await register(number, registrationOf(session))).kind, 'capability-missing')
-  assert.ok(await rules.verification.proof(session, number))
+  assert.equal((await rules.verification.prove(session, number as E164)).kind, 'proven')
   const { accountAttributes } = registrationOf(session)
   const capabilities = new Set(['spqr', 'storage', 'transfer'] as const)
   const able = { ...registrationOf(session), accountAttributes: { ...accountAttributes, capabilities } }
@@ -191,7 +169,7 @@ test('a client without a capability that is demanded is too old, and loses nothi
 })
 
 test('a primary device that can hand over is asked first, unless that is skipped', async (t) => {
-  const { rules, verified, register, person } = await open(t)
+  const { rules, verified, register, person } = await openRegistrar(t)
   const number = newNumber()
   const { aci } = await person(number)
   await rules.accounts.setCapabilities({ aci, deviceId: 1 }, new Set(['transfer']))
@@ -201,14 +179,8 @@ test('a primary device that can hand over is asked first, unless that is skipped
   assert.equal((await register(number, { ...asking, skipDeviceTransfer: true })).kind, 'registered')
 })
 
-test('a recovery password opens nothing yet', async (t) => {
-  const { register } = await open(t)
-  const request = { ...registrationOf('x'), sessionId: null, recoveryPassword: Buffer.alloc(32) }
-  assert.equal((await register(newNumber(), request)).kind, 'recovery-refused')
-})
-
 test('what does not fit together is named, and spends nothing', async (t) => {
-  const { rules, verified, register } = await open(t)
+  const { rules, verified, register } = await openRegistrar(t)
   const number = newNumber()
   const session = await verified(number)
   const good = registrationOf(session)
@@ -243,10 +215,10 @@ test('what does not fit together is named, and spends nothing', async (t) => {
 })
 
 test('registrations of a number are counted', async (t) => {
-  const { verified, register } = await open(t, { limits: { ...GENEROUS, registration: { bucket: 2 } } })
+  const { verified, register } = await openRegistrar(t, { limits: { registration: { bucket: 2 } } })
   const number = newNumber() as E164
   const request = registrationOf(await verified(number))
   for (let count = 0; count < 2; count++) await register(number, { ...request, sessionId: 'nobody' })
   await assert.rejects(register(number, request), refusedAs('rate-limited'))
-  assert.equal((await register(newNumber(), request)).kind, 'unverified')
+  assert.equal((await register(newNumber(), request)).kind, 'foreign-session')
 })

@@ -2,21 +2,33 @@
 
 import type { Registration as Request } from '../../../wire/rest/registration.ts'
 import type { Credentials } from '../../../wire/route.ts'
-import { type Aci, type E164, type IdentityType, type Pni, PRIMARY_DEVICE } from '../../../wire/types.ts'
+import {
+  type Aci,
+  type E164,
+  type IdentityType,
+  type Pni,
+  PRIMARY_DEVICE,
+  parseAci,
+} from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, hasCapability } from '../accounts/account.ts'
-import { type Accounts, accessOf, allDevicesOf, startOfDay } from '../accounts/accounts.ts'
+import { type Accounts, accessOf, allDevicesOf, lockOf, startOfDay } from '../accounts/accounts.ts'
 import { attributesOf } from '../accounts/attributes.ts'
 import { hashPassword } from '../accounts/device-password.ts'
+import { canonicalForm } from '../accounts/number-forms.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Keys } from '../keys/keys.ts'
 import { checkSignedEc, checkSignedKem, readIdentityKey } from '../keys/signatures.ts'
 import type { RepeatedUseKeys } from '../keys/store.ts'
-import type { Verification } from '../verification/verification.ts'
+import type { Evidence, NumberProof, Proof } from '../recovery/number-proof.ts'
+import type { Recovery } from '../recovery/recovery.ts'
+import type { Locked, RegistrationLock } from '../registration-lock/registration-lock.ts'
+import type { Checked, Totp } from '../totp/totp.ts'
+import { acceptedForm } from '../verification/phone-number.ts'
 
 const MAX_RETRIES = 10
 
@@ -25,14 +37,20 @@ type Identity = { readonly identityKey: Uint8Array; readonly keys: RepeatedUseKe
 
 export type Registered =
   | { readonly kind: 'registered'; readonly account: Account; readonly previous: Account | undefined }
-  | {
-      readonly kind: 'unverified' | 'recovery-refused' | 'transfer-possible' | 'capability-missing' | 'closed'
-    }
+  | Refused
+
+type Refused =
+  | Locked
+  | { readonly kind: Exclude<Proof['kind'], 'proven'> }
+  | { readonly kind: 'transfer-possible' | 'totp-needed' | 'capability-missing' | 'closed' | 'not-offered' }
 
 export type RegistrationOptions = {
   readonly accounts: Accounts
   readonly keys: Keys
-  readonly verification: Verification
+  readonly numberProof: NumberProof
+  readonly recovery: Recovery
+  readonly lock: RegistrationLock
+  readonly totp: Totp
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Random
@@ -41,6 +59,21 @@ export type RegistrationOptions = {
   /** Only numbers that have an account may register, again. */
   readonly closed: boolean
   readonly events: ChatEvents
+}
+
+/** A registration whose form and keys are right. */
+type Applicant = {
+  readonly e164: E164
+  readonly password: string
+  readonly request: Request
+  readonly agent: string | undefined
+  readonly identities: Readonly<Record<IdentityType, Identity>>
+}
+/** Whose place the new account takes: an account's that is there, or the identity of one that is gone. */
+type Place = {
+  readonly pni: Pni
+  readonly previous: Account | undefined
+  readonly formerAci: Aci | undefined
 }
 
 export class Registration {
@@ -52,97 +85,110 @@ export class Registration {
 
   /** `credentials`: the number, and the password that the new device will use. */
   async register(credentials: Credentials, request: Request, agent: string | undefined): Promise<Registered> {
-    const { limits, verification, accounts } = this.#options
     checkForm(request, credentials)
     const identities = checkIdentities(request)
     const offered: ReadonlySet<string> = request.accountAttributes.capabilities ?? new Set()
     if (!this.#options.requiredCapabilities.every((name) => offered.has(name)))
       return { kind: 'capability-missing' }
-    const e164 = credentials.username as E164
-    await limits.take('registration', e164)
-    if (request.sessionId == null) return { kind: 'recovery-refused' }
-    const proof = await verification.proof(request.sessionId, e164)
-    if (!proof) return { kind: 'unverified' }
-    const pni = await accounts.pniOf(e164)
+    // An ACI for a number recovers an account that may have none: there are no such accounts.
+    if (parseAci(credentials.username)) return { kind: 'not-offered' }
+    const e164 = acceptedForm(credentials.username)
+    await this.#options.limits.take('registration', canonicalForm(e164))
+    return this.#admit({ e164, password: credentials.password, request, agent, identities })
+  }
+
+  /** Decides on what is there, and decides anew if it was written meanwhile. */
+  async #admit(applicant: Applicant): Promise<Registered> {
+    const { accounts, numberProof, events } = this.#options
     for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const proof = await numberProof.prove(applicant.e164, evidenceOf(applicant.request))
+      if (proof.kind !== 'proven') return proof
+      const pni = await accounts.pniOf(applicant.e164)
       const previous = await accounts.find(pni)
-      if (!previous && this.#options.closed) return { kind: 'closed' }
-      if (previous && transferPossible(previous, request)) return { kind: 'transfer-possible' }
-      const account = this.#account({
-        e164,
-        pni,
-        previous,
-        request,
-        agent,
-        identities,
-        password: credentials.password,
-      })
-      if (await this.#put(account, previous, identities, proof)) {
-        this.#options.events.registered(previous !== undefined)
+      const passed = await this.#check(applicant, previous, proof)
+      if (passed.kind !== 'passed') return passed
+      const formerAci = previous ? undefined : await accounts.formerAci(pni)
+      const account = this.#account(applicant, { pni, previous, formerAci })
+      const conditions = [proof.statement, ...passed.statements]
+      if (await this.#put(applicant, account, { pni, previous, formerAci }, conditions)) {
+        events.registered(previous !== undefined)
         return { kind: 'registered', account, previous }
       }
-      if (!(await verification.proof(request.sessionId, e164))) return { kind: 'unverified' }
     }
     throw new Refusal('unavailable')
   }
 
-  async #put(
-    account: Account,
+  /** What an account that is there already asks of whoever wants to take it over. */
+  async #check(
+    { request }: Applicant,
     previous: Account | undefined,
-    identities: Readonly<Record<IdentityType, Identity>>,
-    proof: Statement,
+    proof: Extract<Proof, { kind: 'proven' }>,
+  ): Promise<Refused | Extract<Checked, { kind: 'passed' }>> {
+    const { closed, lock, totp } = this.#options
+    if (!previous) return closed ? { kind: 'closed' } : { kind: 'passed', statements: [] }
+    if (transferPossible(previous, request)) return { kind: 'transfer-possible' }
+    const token = request.accountAttributes.registrationLock ?? undefined
+    const locked = await lock.check(previous, token, proof.by)
+    if (locked) return locked
+    const checked = await totp.check(previous.aci, request.totp ?? undefined)
+    return checked.kind === 'passed' ? checked : { kind: 'totp-needed' }
+  }
+
+  async #put(
+    { identities, request }: Applicant,
+    account: Account,
+    { pni, previous, formerAci }: Place,
+    conditions: readonly Statement[],
   ): Promise<boolean> {
-    const { accounts, keys } = this.#options
-    const fresh = { aci: identities.aci.keys, pni: identities.pni.keys }
+    const { accounts, keys, recovery } = this.#options
+    const { recoveryPassword } = attributesOf(request.accountAttributes, undefined)
     const done = await accounts.put(account, [
-      proof,
+      ...conditions,
+      ...(formerAci ? [accounts.reclaimingFormer(pni, formerAci)] : []),
       ...(previous ? accounts.replacing(previous) : []),
-      ...keys.forNewDevice(account.aci, PRIMARY_DEVICE, fresh),
+      ...keys.forNewDevice(account.aci, PRIMARY_DEVICE, {
+        aci: identities.aci.keys,
+        pni: identities.pni.keys,
+      }),
+      ...(recoveryPassword ? [recovery.setting(pni, recoveryPassword)] : []),
     ])
     if (done && previous) accounts.sendAway(account.aci, allDevicesOf(previous))
     return done
   }
 
-  #account(from: {
-    e164: E164
-    pni: Pni
-    previous: Account | undefined
-    request: Request
-    agent: string | undefined
-    identities: Readonly<Record<IdentityType, Identity>>
-    password: string
-  }): Account {
+  #account(applicant: Applicant, { pni, previous, formerAci }: Place): Account {
     const { random, clock } = this.#options
-    const attributes = attributesOf(from.request.accountAttributes, from.agent)
+    const { e164, request, agent, identities } = applicant
+    const attributes = attributesOf(request.accountAttributes, agent)
     const nowMs = clock.nowMs()
     const device: Device = {
       id: PRIMARY_DEVICE,
-      createdAtMs: Math.max(nowMs, newest(from.previous) + 1),
-      ...hashPassword(from.password, random),
-      registrationId: from.request.accountAttributes.registrationId,
-      pniRegistrationId: from.request.accountAttributes.pniRegistrationId!,
+      createdAtMs: Math.max(nowMs, newest(previous) + 1),
+      ...hashPassword(applicant.password, random),
+      registrationId: request.accountAttributes.registrationId,
+      pniRegistrationId: request.accountAttributes.pniRegistrationId!,
       name: attributes.name,
       capabilities: attributes.capabilities,
       fetchesMessages: attributes.fetchesMessages,
-      apnToken: from.request.apnToken?.apnRegistrationId,
-      fcmToken: from.request.gcmToken?.gcmRegistrationId,
-      userAgent: from.agent,
+      apnToken: request.apnToken?.apnRegistrationId,
+      fcmToken: request.gcmToken?.gcmRegistrationId,
+      userAgent: agent,
       lastSeenMs: startOfDay(nowMs),
       createdAtCiphertext: undefined,
     }
     return {
-      aci: from.previous?.aci ?? (random.uuid() as Aci),
-      pni: from.pni,
-      e164: from.e164,
-      aciIdentityKey: from.identities.aci.identityKey,
-      pniIdentityKey: from.identities.pni.identityKey,
+      aci: previous?.aci ?? formerAci ?? (random.uuid() as Aci),
+      pni,
+      e164,
+      aciIdentityKey: identities.aci.identityKey,
+      pniIdentityKey: identities.pni.identityKey,
       ...accessOf(attributes),
-      createdAtMs: from.previous?.createdAtMs ?? nowMs,
+      createdAtMs: previous?.createdAtMs ?? nowMs,
       // Whoever registered anew confirms the name again: only who knows it can.
       usernameHash: undefined,
-      usernameLinkHandle: from.previous?.usernameLinkHandle,
-      registrationLock: undefined,
-      version: (from.previous?.version ?? 0) + 1,
+      usernameLinkHandle: previous?.usernameLinkHandle,
+      registrationLock: lockOf(attributes, random),
+      version: (previous?.version ?? 0) + 1,
       devices: [device],
     }
   }
@@ -151,6 +197,11 @@ export class Registration {
 /** A new device's queue must not be taken for that of a device before it. */
 const newest = (account: Account | undefined): number =>
   Math.max(0, ...(account?.devices ?? []).map((device) => device.createdAtMs))
+
+const evidenceOf = ({ sessionId, recoveryPassword }: Request): Evidence => ({
+  sessionId: sessionId ?? undefined,
+  recoveryPassword: recoveryPassword ?? undefined,
+})
 
 const transferPossible = (previous: Account, request: Request): boolean =>
   request.skipDeviceTransfer !== true && hasCapability(previous, 'transfer', 'primary')

@@ -1,12 +1,16 @@
 import { registrationRoutes } from '../../../wire/rest/registration.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
 import { identityBody } from '../accounts/identity-body.ts'
+import { lockedBody } from '../registration-lock/rest.ts'
 import type { Registration } from './registration.ts'
 
 const REFUSED = {
+  'foreign-session': 400,
+  'not-offered': 400,
   unverified: 401,
   'recovery-refused': 403,
   'transfer-possible': 409,
+  'totp-needed': 441,
   'capability-missing': 499,
   closed: 403,
 } as const
@@ -15,6 +19,7 @@ export const registrationRest = (registration: Registration): Bound[] =>
   implement(registrationRoutes, {
     async register({ caller, body, headers }) {
       const registered = await registration.register(caller, body, headers['x-signal-agent'])
+      if (registered.kind === 'locked') return { status: 423, body: lockedBody(registered) }
       if (registered.kind !== 'registered') return { status: REFUSED[registered.kind] }
       const { account, previous } = registered
       return {

@@ -1,6 +1,7 @@
 // Which numbers we take, and in what form (signal-api §0.2).
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import type { E164 } from '../../../wire/types.ts'
+import { canonicalForm } from '../accounts/number-forms.ts'
 
 export type PhoneNumber =
   | { readonly kind: 'valid'; readonly e164: E164 }
@@ -19,3 +20,7 @@ export function readPhoneNumber(text: string): PhoneNumber {
   const normalized = parsed.number as string as E164
   return normalized === text ? { kind: 'valid', e164: normalized } : { kind: 'not-normalized', normalized }
 }
+
+/** A number as its account will have it: as it was written, or as it is known if it is not written so any more. */
+export const acceptedForm = (text: string): E164 =>
+  readPhoneNumber(text).kind === 'valid' ? (text as E164) : canonicalForm(text as E164)

@@ -1,5 +1,5 @@
 import type { E164 } from '../../../wire/types.ts'
-import type { Sql, SqlRow } from '../../kit/sql/sql.ts'
+import type { Sql, SqlRow, Statement } from '../../kit/sql/sql.ts'
 import type { Transport } from './senders.ts'
 
 export type Session = {
@@ -85,8 +85,9 @@ export class VerificationStore {
   }
 
   /** The code that was right is gone with this. */
-  async verify(id: string, expiresAtMs: number): Promise<void> {
+  async verify(id: string, expiresAtMs: number, others: readonly Statement[] = []): Promise<void> {
     await this.#sql.write([
+      ...others,
       {
         sql: 'UPDATE verification_sessions SET verified = 1, code_digest = NULL, expires_at_ms = $1 WHERE id = $2',
         args: [expiresAtMs, id],

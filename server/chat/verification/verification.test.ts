@@ -3,7 +3,6 @@ import { type TestContext, test } from 'node:test'
 import { openRules } from '../../../test/chat-rules.ts'
 import { Telephone } from '../../../test/person.ts'
 import { newNumber } from '../../../test/sample-account.ts'
-import type { E164 } from '../../../wire/types.ts'
 import type { CodeSender } from './senders.ts'
 import { ATTEMPTS_PER_CODE, CODE_DIGITS, LIFETIME_MS } from './verification.ts'
 
@@ -144,7 +143,8 @@ test('a code is worth nothing in another session, of the same number even', asyn
 
 test('a verified session takes no code and sends none, and proves its number once', async (t) => {
   const { verification, clock, sql, telephone, number, id, request, submit } = await openSession(t)
-  assert.equal(await verification.proof(id, number), undefined)
+  const prove = async (of = number) => (await verification.prove(id, of)).kind
+  assert.equal(await prove(), 'unverified')
   await request()
   clock.advance(LIFETIME_MS - 1)
   assert.equal(await submit(telephone.lastCode), 'ok true')
@@ -153,11 +153,12 @@ test('a verified session takes no code and sends none, and proves its number onc
   assert.deepEqual([again.kind, again.session.allowedToRequestCode], ['conflict', false])
   assert.deepEqual([again.session.nextSms, again.session.nextCall], [null, null])
   clock.advance(LIFETIME_MS - 1)
-  assert.equal(await verification.proof(id, newNumber() as E164), undefined)
-  const proof = await verification.proof(id, number)
-  assert.equal((await sql.write([proof!])).ok, true)
-  assert.equal((await sql.write([proof!])).ok, false)
-  assert.equal(await verification.proof(id, number), undefined)
+  assert.equal(await prove(newNumber()), 'foreign-session')
+  const proof = await verification.prove(id, number)
+  assert.ok(proof.kind === 'proven')
+  assert.equal((await sql.write([proof.statement])).ok, true)
+  assert.equal((await sql.write([proof.statement])).ok, false)
+  assert.equal(await prove(), 'unverified')
 })
 
 test('a sender that fails gives way to the next one', async (t) => {

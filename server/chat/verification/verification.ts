@@ -6,6 +6,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import { canonicalForm } from '../accounts/number-forms.ts'
 import type { ChatEvents } from '../events.ts'
 import { readPhoneNumber } from './phone-number.ts'
 import type { CodeSender, Transport } from './senders.ts'
@@ -45,6 +46,14 @@ export type Answered =
     }
   | { readonly kind: 'not-found' }
 
+/** `statement` uses the session up, in the transaction that relies on it. */
+export type SessionProof =
+  | { readonly kind: 'proven'; readonly statement: Statement }
+  | { readonly kind: 'unverified' | 'foreign-session' }
+
+/** What goes with the proof of a number. */
+export type OnVerified = (e164: E164) => Promise<readonly Statement[]>
+
 export type VerificationOptions = {
   readonly sql: Sql
   readonly clock: Clock
@@ -61,6 +70,7 @@ export class Verification {
   readonly #limits: Limits
   readonly #senders: readonly CodeSender[]
   readonly #events: ChatEvents
+  readonly #onVerified: OnVerified[] = []
 
   constructor(options: VerificationOptions) {
     this.#store = new VerificationStore(options.sql)
@@ -74,7 +84,7 @@ export class Verification {
   async open(number: string): Promise<Opened> {
     const phone = readPhoneNumber(number)
     if (phone.kind !== 'valid') return phone
-    await this.#limits.take('verificationSession', phone.e164)
+    await this.#limits.take('verificationSession', canonicalForm(phone.e164))
     const id = this.#random.bytes(24).toString('base64url')
     const nowMs = this.#clock.nowMs()
     await this.#store.open(id, phone.e164, nowMs + LIFETIME_MS, nowMs)
@@ -116,17 +126,28 @@ export class Verification {
     if (!spent) return { kind: 'conflict', session: this.#view(session) }
     const right = timingSafeEqual(digestOf(id, code), session.codeDigest!)
     this.#events.codeEntered(right)
-    if (right) await this.#store.verify(id, nowMs + LIFETIME_MS)
+    if (right) await this.#verify(session, nowMs + LIFETIME_MS)
     return { kind: 'ok', session: this.#view(await this.#read(id)) }
   }
 
-  /**
-   * The statement that uses up a session which verified this number, for the transaction that relies on it.
-   * Nothing if there is no such session.
-   */
-  async proof(id: string, e164: E164): Promise<Statement | undefined> {
+  /** Registers what is written together with the proof of a number. */
+  onVerified(statements: OnVerified): void {
+    this.#onVerified.push(statements)
+  }
+
+  /** Whether a session verified this number; a session can be relied on once. */
+  async prove(id: string, e164: E164): Promise<SessionProof> {
     const session = await this.#store.read(id, this.#clock.nowMs())
-    return session?.verified && session.e164 === e164 ? this.#store.consumption(id) : undefined
+    if (!session) return { kind: 'unverified' }
+    if (session.e164 !== e164) return { kind: 'foreign-session' }
+    return session.verified
+      ? { kind: 'proven', statement: this.#store.consumption(id) }
+      : { kind: 'unverified' }
+  }
+
+  async #verify({ id, e164 }: Session, expiresAtMs: number): Promise<void> {
+    const others = await Promise.all(this.#onVerified.map((statements) => statements(e164)))
+    await this.#store.verify(id, expiresAtMs, others.flat())
   }
 
   async #read(id: string): Promise<Session> {
