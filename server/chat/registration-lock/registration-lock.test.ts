@@ -119,7 +119,7 @@ test('R2: a linked device that is seen does not keep a lock up, the primary does
   assert.equal((await registerWith(number, {})).kind, 'registered')
 })
 
-test('a recovery password outlives one case only: it was used, and no token was sent', async (t) => {
+test('a failed lock leaves a recovery password if that was used, and no token was sent', async (t) => {
   const bySession = await openLocked(t)
   await bySession.registerWith(bySession.number, {})
   assert.equal(await bySession.canRecover(), false)
