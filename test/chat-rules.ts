@@ -13,6 +13,7 @@ import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
 import { Queues } from '../server/chat/messages/queues.ts'
+import { Readers } from '../server/chat/messages/readers.ts'
 import { Receipts } from '../server/chat/messages/receipts.ts'
 import { MessageStore } from '../server/chat/messages/store.ts'
 import { NumberProof } from '../server/chat/recovery/number-proof.ts'
@@ -104,6 +105,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   })
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
+  const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const verification = new Verification({
     sql,
     clock,
@@ -131,7 +133,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   return {
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
     ...{ signatures, attachments },
-    ...{ usernames },
+    ...{ usernames, readers },
     ...{ messages, receipts, verification, recovery, numberProof, lock, totp, registration },
     ...{ bugs, onBug, limited: limitStore.taken },
   }

@@ -4,6 +4,7 @@ import type { Account, Device } from '../server/chat/accounts/account.ts'
 import { Delivery } from '../server/chat/messages/delivery.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from '../server/chat/messages/envelope.ts'
 import type { Copy } from '../server/chat/messages/queues.ts'
+import { SocketReader } from '../server/chat/messages/socket-reader.ts'
 import { type Queue, queueOf } from '../server/chat/messages/store.ts'
 import { Envelope } from '../wire/gen/envelope.js'
 import type { ServiceId } from '../wire/types.ts'
@@ -60,7 +61,8 @@ export function connect(
   const socket = new FakeConnection()
   const { device, receivesStories = true } = options
   const queue = deviceQueue(account, device)
-  new Delivery({ queue, connection: socket.connection, queues, receipts, clock, receivesStories, onBug })
+  const reader = new SocketReader(socket.connection, clock)
+  new Delivery({ queue, reader, queues, receipts, clock, receivesStories, onBug })
   return socket
 }
 

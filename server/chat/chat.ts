@@ -35,6 +35,7 @@ import { keysRest } from './keys/rest.ts'
 import { messagesGrpc } from './messages/grpc.ts'
 import { Messages } from './messages/messages.ts'
 import { Queues } from './messages/queues.ts'
+import { Readers } from './messages/readers.ts'
 import { Receipts } from './messages/receipts.ts'
 import { messagesRest } from './messages/rest.ts'
 import { Sockets } from './messages/sockets.ts'
@@ -95,13 +96,14 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
-  const sockets = new Sockets({ accounts, receipts, queues, clock, events, onBug })
   const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
   const policy = new PostPolicy(secrets.uploads, clock)
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
+  const readers = new Readers({ accounts, receipts, queues, clock, onBug })
+  const sockets = new Sockets({ accounts, readers, queues, clock, events, onBug })
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
@@ -164,7 +166,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       }),
       ...keysGrpc(keys),
       ...attachmentsGrpc(attachments),
-      ...messagesGrpc(messages),
+      ...messagesGrpc(messages, readers),
     ],
     admit: sockets.admit,
     authenticate: (credentials) => accounts.authenticate(credentials),

@@ -1,10 +1,9 @@
-// One reader of one queue: hands messages to a socket in order and takes acknowledgements (signal-api §1.3.2, §2.11.2).
-import { CLOSE } from '../../../wire/websocket.ts'
+// One reader of one queue: hands it messages in order and takes acknowledgements (signal-api §1.3.2, §2.11.2).
 import type { Subscription } from '../../kit/bus.ts'
 import type { Clock } from '../../kit/clock.ts'
-import type { Connection, SocketListener } from '../../kit/websocket.ts'
 import { type Acknowledgeable, DELIVERY_RECEIPT, readEnvelope } from './envelope.ts'
 import type { Arrival, Offer, QueueEvent, Queues } from './queues.ts'
+import type { Reader, ReaderListener } from './reader.ts'
 import type { Receipts } from './receipts.ts'
 import type { Handed } from './removals.ts'
 import type { Queue } from './store.ts'
@@ -26,7 +25,7 @@ type Waiting = { readonly offer: Offer; readonly untilMs: number }
 
 export type DeliveryOptions = {
   readonly queue: Queue
-  readonly connection: Connection
+  readonly reader: Reader
   readonly queues: Queues
   readonly receipts: Receipts
   readonly clock: Clock
@@ -34,7 +33,7 @@ export type DeliveryOptions = {
   readonly onBug: (error: unknown, where: string) => void
 }
 
-export class Delivery implements SocketListener {
+export class Delivery implements ReaderListener {
   readonly #options: DeliveryOptions
   readonly #inFlight = new Map<number, InFlight>()
   readonly #subscriptions: Subscription[]
@@ -46,28 +45,28 @@ export class Delivery implements SocketListener {
   /** A message was refused: nothing more until the client connects again. */
   #frozen = false
   #closed = false
-  /** The last request of the backlog; queue/empty waits for its answer. */
+  /** The last message of the backlog; the end of the backlog waits for its answer. */
   #backlogEnd: number | undefined
   #emptySaid = false
   #ephemeral: Waiting[] | undefined
 
   constructor(options: DeliveryOptions) {
     this.#options = options
-    const { queue, queues, connection } = options
+    const { queue, queues, reader } = options
     queues.claim(queue, this)
     this.#subscriptions = [
       queues.listen(queue, (event) => this.#heard(event)),
-      queues.listenToDevice(queue, () => connection.close(CLOSE.reauthenticate)),
+      queues.listenToDevice(queue, () => reader.dismiss('reauthenticate')),
     ]
-    connection.listen(this)
+    reader.listen(this)
     void this.#begin()
   }
 
-  answered(id: number, status: number): void {
+  answered(id: number, accepted: boolean): void {
     const message = this.#inFlight.get(id)
     if (!message) return
     this.#inFlight.delete(id)
-    if (status >= 200 && status < 300) this.#acknowledged(message)
+    if (accepted) this.#acknowledged(message)
     else this.#refused(message)
     if (this.#behind || !this.#emptySaid) this.#pump()
   }
@@ -95,21 +94,15 @@ export class Delivery implements SocketListener {
   }
 
   get #canSend(): boolean {
-    const { connection } = this.#options
-    return (
-      !this.#closed &&
-      !this.#frozen &&
-      this.#inFlight.size < MAX_IN_FLIGHT &&
-      connection.isOpen &&
-      !connection.congested
-    )
+    const { reader } = this.#options
+    return !this.#closed && !this.#frozen && this.#inFlight.size < MAX_IN_FLIGHT && reader.isReady
   }
 
   #heard(event: QueueEvent): void {
     if (event.type === 'message') this.#arrived(event.local)
     else if (event.type === 'offer') this.#offered(event.local)
     else if (event.type === 'connected' && event.local !== this) {
-      this.#options.connection.close(CLOSE.connectedElsewhere)
+      this.#options.reader.dismiss('displaced')
     }
   }
 
@@ -144,9 +137,7 @@ export class Delivery implements SocketListener {
   }
 
   #request(envelope: Uint8Array, message: InFlight): void {
-    const headers = [`X-Signal-Timestamp:${this.#options.clock.nowMs()}`]
-    const id = this.#options.connection.request('PUT', '/api/v1/message', headers, envelope)
-    this.#inFlight.set(id, message)
+    this.#inFlight.set(this.#options.reader.deliver(envelope), message)
   }
 
   /** Goes on with whatever can be done now. */
@@ -159,7 +150,7 @@ export class Delivery implements SocketListener {
   async #read(): Promise<void> {
     this.#reading = true
     this.#behind = false
-    const { queues, queue, onBug, connection } = this.#options
+    const { queues, queue, onBug, reader } = this.#options
     const limit = Math.min(PAGE, MAX_IN_FLIGHT - this.#inFlight.size)
     try {
       const page = await queues.page(queue, this.#cursor, limit)
@@ -171,7 +162,7 @@ export class Delivery implements SocketListener {
     } catch (error) {
       this.#behind = true
       onBug(error, 'messages.read')
-      connection.close(CLOSE.serverError)
+      reader.dismiss('failed')
     } finally {
       this.#reading = false
     }
@@ -185,8 +176,7 @@ export class Delivery implements SocketListener {
     const oldest = this.#inFlight.keys().next().value
     if (oldest !== undefined && oldest <= this.#backlogEnd) return
     this.#emptySaid = true
-    const headers = [`X-Signal-Timestamp:${this.#options.clock.nowMs()}`]
-    this.#options.connection.request('PUT', '/api/v1/queue/empty', headers, NOTHING)
+    this.#options.reader.endBacklog()
   }
 
   #releaseEphemeral(): void {
@@ -211,8 +201,6 @@ export class Delivery implements SocketListener {
     settled?.(false)
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 function lastKey(map: ReadonlyMap<number, unknown>): number | undefined {
   let last: number | undefined

@@ -114,6 +114,11 @@ export function encodeEnvelope(message: Outgoing, guid: Buffer): Uint8Array {
   return target.subarray(0, putGuid(target, at, guid))
 }
 
+export type { Envelope }
+
+/** All of an envelope, as a door passes it on. */
+export const openEnvelope = (bytes: Uint8Array): Envelope => Envelope.decode(bytes)
+
 export function readEnvelope(bytes: Uint8Array): Acknowledgeable {
   const envelope = Envelope.decode(bytes)
   const source = idOf(envelope.sourceServiceId)

@@ -1,4 +1,6 @@
 import {
+  type GetMessagesRequest,
+  GetMessagesStreamClosed,
   type IndividualRecipientMessageBundle,
   MessagesAnonymous,
   Messages as MessagesService,
@@ -6,10 +8,15 @@ import {
 } from '../../../wire/gen/messages.js'
 import { MAX_DEVICE_ID, MAX_REGISTRATION_ID, MAX_TIMESTAMP_MS, type ServiceId } from '../../../wire/types.ts'
 import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
+import { GrpcCode, GrpcFailure, type StatusDetail } from '../../kit/grpc-status.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
 import { unidentified } from '../keys/grpc.ts'
+import { GUID_BYTES } from './envelope.ts'
 import type { Copy, Messages, Sending, Sent } from './messages.ts'
+import type { Farewell } from './reader.ts'
+import type { Readers } from './readers.ts'
+import { StreamReader } from './stream-reader.ts'
 
 /** gRPC's numbers of message types, and the envelope's. */
 const IDENTIFIED_TYPES: Readonly<Record<number, number>> = {
@@ -19,7 +26,7 @@ const IDENTIFIED_TYPES: Readonly<Record<number, number>> = {
 }
 const SEALED_TYPES: Readonly<Record<number, number>> = { [SendMessageType.UNIDENTIFIED_SENDER]: 6 }
 
-export const messagesGrpc = (messages: Messages): GrpcMethod[] => [
+export const messagesGrpc = (messages: Messages, readers: Readers): GrpcMethod[] => [
   ...implementService(MessagesService, {
     async sendMessage(request, { device }) {
       const destination = readServiceIdentifier('destination', request.destination)
@@ -30,7 +37,12 @@ export const messagesGrpc = (messages: Messages): GrpcMethod[] => [
       const sending = { ...common(request, IDENTIFIED_TYPES), ephemeral: false }
       return identifiedReply(await messages.sendSync(device, sending), device.aci)
     },
-    getMessages: 'unimplemented',
+    async getMessages(requests, replies, { device }) {
+      const { dropStories } = optionsOf((await requests.next()).value)
+      const reader = new StreamReader(replies, (why) => FAREWELLS[why]())
+      await readers.open(device, reader, !dropStories)
+      for await (const request of requests) reader.acknowledge(guidOf(request))
+    },
   }),
   ...implementService(MessagesAnonymous, {
     async sendSingleRecipientMessage(request) {
@@ -47,6 +59,25 @@ export const messagesGrpc = (messages: Messages): GrpcMethod[] => [
     sendMultiRecipientStory: 'unimplemented',
   }),
 ]
+
+const FAREWELLS: Readonly<Record<Farewell, () => Error>> = {
+  displaced: () => new GrpcFailure({ code: GrpcCode.aborted, reason: 'STREAM_CLOSED', own: CONFLICTING }),
+  reauthenticate: () => new Refusal('invalid-credentials', { message: 'reauthentication required' }),
+  failed: () => new Refusal('unavailable'),
+}
+
+const CONFLICTING: StatusDetail = {
+  name: 'org.signal.chat.messages.GetMessagesStreamClosed',
+  bytes: GetMessagesStreamClosed.encode({ conflictingStream: {} }).finish(),
+}
+
+const optionsOf = (request: GetMessagesRequest | undefined) =>
+  request?.options ?? violated('request', 'must begin with options')
+
+function guidOf({ serverGuidAck }: GetMessagesRequest): Uint8Array {
+  if (!serverGuidAck) violated('request', 'must be an acknowledgement')
+  return serverGuidAck.length === GUID_BYTES ? serverGuidAck : violated('server_guid_ack', 'must be a guid')
+}
 
 type Common = { readonly urgent: boolean; readonly messages: IndividualRecipientMessageBundle | null }
 

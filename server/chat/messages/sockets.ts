@@ -6,17 +6,16 @@ import { parseBasic } from '../../kit/router.ts'
 import type { Admission, Admit, Connection, Upgrade } from '../../kit/websocket.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
-import { Delivery } from './delivery.ts'
 import type { Queues } from './queues.ts'
-import type { Receipts } from './receipts.ts'
-import { Queue } from './store.ts'
+import type { Readers } from './readers.ts'
+import { SocketReader } from './socket-reader.ts'
 
 const PATH = /^\/v1\/websocket\/?(\?.*)?$/
 const FORBIDDEN: Admission = { admitted: false, status: 403, headers: {} }
 
 export type SocketsOptions = {
   readonly accounts: Accounts
-  readonly receipts: Receipts
+  readonly readers: Readers
   readonly queues: Queues
   readonly clock: Clock
   readonly events: ChatEvents
@@ -55,43 +54,24 @@ export class Sockets {
   async #authenticated(address: DeviceAddress, upgrade: Upgrade): Promise<Admission> {
     const { device } = await this.#options.accounts.of(address)
     const createdAtMs = device.createdAtMs
+    const receivesStories = upgrade.headers['x-signal-receive-stories'] === 'true'
     const opened = (connection: Connection) => {
       this.#options.events.socketOpened('authenticated')
-      if (upgrade.headers['x-signal-disable-messages'] === 'true') this.#serve(connection, address)
-      else
-        this.#deliver(
-          connection,
-          address,
-          createdAtMs,
-          upgrade.headers['x-signal-receive-stories'] === 'true',
-        )
-      void this.#recheck(connection, address, createdAtMs)
+      if (upgrade.headers['x-signal-disable-messages'] === 'true')
+        this.#serve(connection, address, createdAtMs)
+      else {
+        const { readers, clock } = this.#options
+        readers.admit(address, createdAtMs, new SocketReader(connection, clock), receivesStories)
+      }
     }
     return { admitted: true, device: address, headers: {}, opened }
   }
 
   /** A socket for requests alone: it displaces nobody, but has to go when the device does. */
-  #serve(connection: Connection, address: DeviceAddress): void {
+  #serve(connection: Connection, address: DeviceAddress, createdAtMs: number): void {
     const close = () => connection.close(CLOSE.reauthenticate)
     const subscription = this.#options.queues.listenToDevice(address, close)
     connection.listen({ answered: () => {}, drained: () => {}, closed: () => subscription.cancel() })
-  }
-
-  #deliver(
-    connection: Connection,
-    address: DeviceAddress,
-    deviceCreatedAtMs: number,
-    receivesStories: boolean,
-  ): void {
-    const { queues, receipts, clock, onBug } = this.#options
-    const queue = new Queue(address.aci, address.deviceId, deviceCreatedAtMs)
-    new Delivery({ queue, connection, queues, receipts, clock, receivesStories, onBug })
-  }
-
-  /** The device may have been replaced between its authentication and the moment from which it is told of that. */
-  async #recheck(connection: Connection, address: DeviceAddress, createdAtMs: number): Promise<void> {
-    const account = await this.#options.accounts.find(address.aci)
-    const device = account?.devices.find((one) => one.id === address.deviceId)
-    if (device?.createdAtMs !== createdAtMs) connection.close(CLOSE.reauthenticate)
+    void this.#options.readers.recheck(address, createdAtMs, close)
   }
 }
