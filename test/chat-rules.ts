@@ -1,5 +1,6 @@
 // The chat server's rules over a real store, on a clock wound by hand, without its doors.
 import type { TestContext } from 'node:test'
+import { PrivateKey, ServerCertificate } from '@signalapp/libsignal-client'
 import {
   GenericServerSecretParams,
   ServerSecretParams,
@@ -8,7 +9,9 @@ import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
 import { Attachments, type AttachmentsOptions } from '../server/chat/attachments/attachments.ts'
 import { UploadForms } from '../server/chat/attachments/upload-forms.ts'
+import { Credentials } from '../server/chat/credentials/credentials.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
+import { SenderCertificates } from '../server/chat/credentials/sender-certificates.ts'
 import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
@@ -27,12 +30,13 @@ import { Verification } from '../server/chat/verification/verification.ts'
 import { MemoryBus } from '../server/kit/bus.ts'
 import { ManualClock } from '../server/kit/clock.ts'
 import { Counters } from '../server/kit/counters.ts'
+import { externalServices } from '../server/kit/external-credentials.ts'
 import { fileUrls } from '../server/kit/file-urls.ts'
 import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
 import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
 import { silentLog } from '../server/kit/log.ts'
 import { PostPolicy } from '../server/kit/post-policy.ts'
-import { SeededRandom } from '../server/kit/random.ts'
+import { type Random, SeededRandom } from '../server/kit/random.ts'
 import { UploadSignatures } from '../server/kit/upload-signatures.ts'
 import { openChatStorage } from './chat-storage.ts'
 import { freshEngine } from './engines.ts'
@@ -71,6 +75,18 @@ export const zkSecrets = (): ReturnType<typeof makeZkSecrets> => {
 }
 export const serverSecretParams = (): ServerSecretParams => zkSecrets().serverSecretParams
 
+function certificateSecrets() {
+  const trustRoot = PrivateKey.generate()
+  const senderCertificateKey = PrivateKey.generate()
+  const serverCertificate = ServerCertificate.new(1, senderCertificateKey.getPublicKey(), trustRoot)
+  return { senderCertificateKey, serverCertificate, trustRoot: trustRoot.getPublicKey() }
+}
+
+function serviceSecrets(random: Random) {
+  const keys = () => ({ secret: random.bytes(32), userIdKey: random.bytes(32) })
+  return { storage: keys(), directory: keys(), svr2: keys(), svrb: keys() }
+}
+
 /** A server of its own for one test, whose bugs fail it. */
 export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const bugs: unknown[] = []
@@ -88,6 +104,10 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const access = new UnidentifiedAccess(serverSecretParams, clock)
   const issuer = new Issuer({ secrets: zkSecrets(), onBug })
   t.after(() => issuer.close())
+  const services = externalServices({ externalServices: serviceSecrets(random) }, clock)
+  const { trustRoot, ...signer } = certificateSecrets()
+  const certificates = new SenderCertificates({ secrets: signer, clock, lifetimeDays: 7 })
+  const credentials = new Credentials({ accounts, issuer, certificates, services, limits, clock })
   const keys = new Keys({ sql, accounts, access, limits })
   const store = new MessageStore(sql)
   const queues = await Queues.open({ store, bus, clock, onBug })
@@ -131,7 +151,8 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
   })
   return {
-    ...{ sql, clock, random, bus, counters, events, limits, accounts, access, issuer, keys, store, queues },
+    ...{ sql, clock, random, bus, counters, events, limits, accounts, access, keys, store, queues },
+    ...{ issuer, services, credentials, trustRoot },
     ...{ signatures, attachments },
     ...{ usernames, readers },
     ...{ messages, receipts, verification, recovery, numberProof, lock, totp, registration },

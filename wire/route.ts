@@ -1,12 +1,14 @@
 // The contract kernel: a route is data, and handlers, clients and documents derive their types from it.
 import type { z } from 'zod'
+import type { Codec } from './service.ts'
 import type { DeviceAddress } from './types.ts'
 
 /**
  * Who may call.
  * `device`: Basic credentials of a device, or the identity of an authenticated socket.
  * `device-or-unidentified`: a device, or an access key or group send token in a header.
- * `anonymous`: credentials are forbidden. `none`: credentials are not looked at. `basic`: they are parameters of the call.
+ * `anonymous`: credentials are forbidden (400, or 403 where the route declares that). `none`: credentials are not
+ * looked at. `basic`: they are parameters of the call.
  */
 export type Auth = 'device' | 'device-or-unidentified' | 'anonymous' | 'none' | 'basic'
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'HEAD'
@@ -73,6 +75,19 @@ export const octets = (contentType = 'application/octet-stream'): Body<Uint8Arra
   contentType,
   decode: (bytes) => bytes,
   encode: (bytes) => bytes,
+})
+
+/** A protobuf message as raw bytes. */
+export const protobuf = <Message>(codec: Codec<Message, never>): Body<Message> => ({
+  contentType: 'application/octet-stream',
+  decode(bytes) {
+    try {
+      return codec.decode(bytes)
+    } catch {
+      throw new Malformed(['body: must be such a message'])
+    }
+  },
+  encode: (message) => codec.encode(message as never).finish(),
 })
 
 /** No body: whatever arrives is not looked at. */

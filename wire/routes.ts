@@ -1,7 +1,9 @@
 // The route table: every capability's REST contract.
 import { accountsRoutes } from './rest/accounts.ts'
 import { attachmentsRoutes } from './rest/attachments.ts'
+import { callingRoutes } from './rest/calling.ts'
 import { configurationRoutes } from './rest/configuration.ts'
+import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
@@ -16,7 +18,9 @@ import type { Route, Routes } from './route.ts'
 export const ROUTES = {
   accounts: accountsRoutes,
   attachments: attachmentsRoutes,
+  calling: callingRoutes,
   configuration: configurationRoutes,
+  credentials: credentialsRoutes,
   devices: devicesRoutes,
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
@@ -39,7 +43,8 @@ export function generalStatuses(route: Route): number[] {
   const statuses = [413]
   if (route.auth === 'device' || route.auth === 'device-or-unidentified' || route.auth === 'basic')
     statuses.push(401)
-  if (route.auth === 'anonymous' || route.auth === 'device-or-unidentified') statuses.push(400)
+  const refusesCredentials = route.auth === 'anonymous' && !(403 in route.replies)
+  if (refusesCredentials || route.auth === 'device-or-unidentified') statuses.push(400)
   const hasInput = [route.params, route.query, route.headers].some((fields) => Object.keys(fields).length > 0)
   if (hasInput || route.body.contentType !== undefined) statuses.push(422)
   if (route.limiters.length > 0) statuses.push(429)

@@ -41,6 +41,11 @@ export function parseServiceId(text: string): ServiceId | undefined {
   return uuid && pniFromUuid(uuid)
 }
 
+const E164_FORM = /^\+[1-9]\d{1,14}$/
+/** Reads text of the form of E.164, without asking whether there is such a number. */
+export const parseE164 = (text: string): E164 | undefined =>
+  E164_FORM.test(text) ? (text as E164) : undefined
+
 /** The UUID of a service id, without the prefix that a PNI carries. */
 export const uuidOf = (id: ServiceId): string => (isPni(id) ? id.slice(PNI_PREFIX.length) : id)
 export const pniFromUuid = (uuid: string): Pni => `${PNI_PREFIX}${uuid}` as Pni

@@ -5,6 +5,7 @@ import type { Bound } from '../../wire/route.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
+import { externalServices } from '../kit/external-credentials.ts'
 import { fileUrls } from '../kit/file-urls.ts'
 import { type GrpcMethod, implementService } from '../kit/grpc-service.ts'
 import { Limits } from '../kit/limits.ts'
@@ -24,9 +25,16 @@ import { Attachments } from './attachments/attachments.ts'
 import { attachmentsGrpc } from './attachments/grpc.ts'
 import { attachmentsRest } from './attachments/rest.ts'
 import { UploadForms } from './attachments/upload-forms.ts'
+import { Calling } from './calling/calling.ts'
+import { callingGrpc } from './calling/grpc.ts'
+import { callingRest } from './calling/rest.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { configurationRest, keepaliveRest } from './configuration/rest.ts'
+import { Credentials } from './credentials/credentials.ts'
+import { credentialsGrpc } from './credentials/grpc.ts'
 import { Issuer } from './credentials/issuer.ts'
+import { credentialsRest } from './credentials/rest.ts'
+import { SenderCertificates } from './credentials/sender-certificates.ts'
 import { devicesRest } from './devices/rest.ts'
 import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
@@ -89,6 +97,12 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const accounts = new Accounts({ sql, bus, clock, random, limits })
   const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
   const issuer = new Issuer({ secrets, onBug })
+  const services = externalServices(secrets, clock)
+  const lifetimeDays = config.credentials.senderCertificateDays
+  const certificates = new SenderCertificates({ secrets, clock, lifetimeDays })
+  const credentials = new Credentials({ accounts, issuer, certificates, services, limits, clock })
+  const turn = { ...config.calling, secret: secrets.turnSecret }
+  const calling = new Calling({ ...turn, limits, clock, random, events })
   const keys = new Keys({ sql, accounts, access, limits })
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
   accounts.keeps(keys)
@@ -134,6 +148,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   return {
     rest: [
       ...accountsRest(accounts),
+      ...credentialsRest(credentials),
+      ...callingRest(calling),
       ...devicesRest(accounts),
       ...keysRest(keys),
       ...messagesRest(messages),
@@ -164,6 +180,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         ...accountsAnonymousGrpc(accounts, access),
         ...usernamesAnonymousGrpc(usernames),
       }),
+      ...credentialsGrpc(credentials),
+      ...callingGrpc(calling),
       ...keysGrpc(keys),
       ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages, readers),

@@ -28,6 +28,10 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   socketOpened(kind: 'authenticated' | 'anonymous'): void {
     counters.add(`sockets.${kind}`)
   },
+  /** Of what was answered, nothing is known here. */
+  callSurveyed(): void {
+    counters.add('calls.surveyed')
+  },
   socketRefused(): void {
     counters.add('sockets.refused')
   },

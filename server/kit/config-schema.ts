@@ -127,6 +127,40 @@ const backups = z.strictObject({
   graceDays: z.int().min(1).default(120).describe('A backup that nobody refreshed for so long is removed.'),
 })
 
+const relayUrl = z.string().regex(/^(turns?|stun):\S+$/, 'must begin with turn:, turns: or stun:')
+
+const relay = z.strictObject({
+  urls: z.array(relayUrl).min(1),
+  urlsWithIps: z.array(relayUrl).default([]),
+  hostname: z.string().min(1).optional(),
+})
+
+const calling = z.strictObject({
+  relays: z
+    .array(relay)
+    .default([])
+    .describe(
+      'Relays for calls, the preferred first: `{ urls: ["turn:turn.example.org"], urlsWithIps: ["turn:192.0.2.1"], hostname: turn.example.org }`. Without any, calls connect directly or not at all.',
+    ),
+  ttl: z
+    .int()
+    .min(60)
+    .max(7 * 86_400)
+    .default(43_200)
+    .describe('Seconds for which clients keep a relay’s credentials; the relay takes them twice as long.'),
+})
+
+const credentials = z.strictObject({
+  senderCertificateDays: z
+    .int()
+    .min(1)
+    .max(30)
+    .default(7)
+    .describe(
+      'For how many days a sender certificate is valid: so long a removed device can seem to be one.',
+    ),
+})
+
 const log = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
@@ -161,6 +195,8 @@ export const configSchema = z.strictObject({
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),
+  credentials: credentials.prefault({}).describe('What devices show to others.'),
+  calling: calling.prefault({}).describe('Calls between two people.'),
   limits: z
     .strictObject(limitShape)
     .prefault({})

@@ -150,7 +150,8 @@ export class Router {
       case 'basic':
         return parseBasic(request.headers['authorization']) ?? refuse('invalid-credentials')
       case 'anonymous':
-        if (isIdentified(request)) throw new Refusal('credentials-forbidden')
+        if (isIdentified(request))
+          throw new Refusal(403 in route.replies ? 'forbidden' : 'credentials-forbidden')
         return undefined
       case 'device':
         return settle(this.device(request), (device) => device ?? refuse('invalid-credentials'))

@@ -91,8 +91,11 @@ export const LEDGER: readonly Section[] = [
     entries: rest({
       'PUT /v1/accounts/registration_lock': done,
       'DELETE /v1/accounts/registration_lock': done,
-      'GET /v2/svr/auth': issue(3),
-      'POST /v2/svr/auth/check': issue(3),
+      'GET /v2/svr/auth': done,
+      'POST /v2/svr/auth/check': done,
+      // The names that today's libsignal still uses.
+      'GET /v2/backup/auth': done,
+      'POST /v2/backup/auth/check': done,
     }),
   },
   {
@@ -240,21 +243,21 @@ export const LEDGER: readonly Section[] = [
     title: 'Credentials and certificates',
     entries: [
       ...rest({
-        'GET /v1/certificate/delivery': issue(3),
-        'GET /v1/certificate/auth/group': issue(3),
-        'POST /v1/call-link/create-auth': issue(3),
-        'GET /v1/storage/auth': issue(3),
-        'GET /v2/directory/auth': issue(3),
+        'GET /v1/certificate/delivery': done,
+        'GET /v1/certificate/auth/group': done,
+        'POST /v1/call-link/create-auth': done,
+        'GET /v1/storage/auth': done,
+        'GET /v2/directory/auth': done,
       }),
       ...rpcs(
         'org.signal.chat.credentials.Credentials',
         all(
-          issue(3),
+          done,
           `GetExternalServiceCredentials GetDeliveryCertificate GetGroupCredentials
            GetCreateCallLinkCredentials`,
         ),
       ),
-      ...rpcs('org.signal.chat.credentials.CredentialsAnonymous', all(issue(3), 'CheckSvrCredentials')),
+      ...rpcs('org.signal.chat.credentials.CredentialsAnonymous', all(done, 'CheckSvrCredentials')),
     ],
   },
   {
@@ -283,9 +286,9 @@ export const LEDGER: readonly Section[] = [
   {
     title: 'Calls',
     entries: [
-      ...rest({ 'GET /v2/calling/relays': issue(3), 'PUT /v1/call_quality_survey': issue(3) }),
-      ...rpcs('org.signal.chat.calling.Calling', all(issue(3), 'GetCallingRelays')),
-      ...rpcs('org.signal.chat.calling.quality.CallQuality', all(issue(3), 'SubmitCallQualitySurvey')),
+      ...rest({ 'GET /v2/calling/relays': done, 'PUT /v1/call_quality_survey': done }),
+      ...rpcs('org.signal.chat.calling.Calling', all(done, 'GetCallingRelays')),
+      ...rpcs('org.signal.chat.calling.quality.CallQuality', all(done, 'SubmitCallQualitySurvey')),
       ...otherHosts({
         'GET /v2/conference/participants': SFU,
         'PUT /v2/conference/participants': SFU,

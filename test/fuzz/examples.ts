@@ -1,5 +1,7 @@
 // What a route takes gladly, so that a fuzzer can spoil one thing at a time and reach what lies behind.
 import { randomBytes, randomUUID } from 'node:crypto'
+import { CreateCallLinkCredentialRequestContext } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
 import type { NamedRoute } from '../../wire/routes.ts'
 import { basic } from '../client/https.ts'
 import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
@@ -31,9 +33,29 @@ const attributes = {
 
 const usernameHash = () => randomBytes(32).toString('base64url')
 
+const survey = () =>
+  SubmitCallQualitySurveyRequest.encode({
+    startTimestamp: 1,
+    endTimestamp: 2,
+    callType: 'direct_voice',
+    callEndReason: 'local_hangup',
+  }).finish()
+
+const svrCheck = ({ own }: Cast) => ({ number: own.number, tokens: ['a:1:b'] })
+
+const today = Math.floor(Date.now() / 86_400_000) * 86_400
+
 const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'accounts.setAttributes': () => ({ ...attributes, name: randomBytes(40).toString('base64') }),
   'accounts.setDiscoverability': () => ({ discoverableByPhoneNumber: true }),
+  'calling.survey': survey,
+  'credentials.createCallLink': () => ({
+    createCallLinkCredentialRequest: Buffer.from(
+      CreateCallLinkCredentialRequestContext.forRoomId(new Uint8Array(32)).getRequest().serialize(),
+    ).toString('base64'),
+  }),
+  'credentials.svrCheck': svrCheck,
+  'credentials.svrCheckOldPath': svrCheck,
   'devices.setCapabilities': () => ({ storage: true, spqr: false }),
   'keys.store': ({ own }) => {
     const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
@@ -75,7 +97,14 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   sessionId: (cast) => cast.sessionId,
 }
 
-const QUERY: Readonly<Record<string, string>> = { identity: 'aci', story: 'false', uploadLength: '1000' }
+const QUERY: Readonly<Record<string, string>> = {
+  identity: 'aci',
+  includeE164: 'true',
+  redemptionEndSeconds: String(today + 2 * 86_400),
+  redemptionStartSeconds: String(today),
+  story: 'false',
+  uploadLength: '1000',
+}
 const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
 
 function need<T>(found: T | undefined, what: string): T {

@@ -28,6 +28,10 @@ function targetOf({ named, example }: Probe, door: Door): string {
   return query.length > 0 ? `${path}?${query.join('&')}` : path
 }
 
+/** A body that is bytes travels as it is, any other as JSON. */
+const bytesOf = (body: unknown): Uint8Array =>
+  body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body) ?? '')
+
 export async function send(probe: Probe, door: Door): Promise<WireReply> {
   const { named, example } = probe
   const { contentType } = named.route.body
@@ -39,8 +43,7 @@ export async function send(probe: Probe, door: Door): Promise<WireReply> {
   const sent = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, inHeader(value, door)]),
   )
-  const json = () => Buffer.from(contentType === undefined ? '' : (JSON.stringify(example.body) ?? ''))
-  return door.call(named.route.method, targetOf(probe, door), sent, probe.bytes ?? json())
+  return door.call(named.route.method, targetOf(probe, door), sent, probe.bytes ?? bytesOf(example.body))
 }
 
 /** What is wrong with an answer, if anything. */

@@ -13855,6 +13855,1996 @@ export const org = $root.org = (() => {
 				return backup;
 			})();
 
+			chat.calling = (function() {
+
+				const calling = {};
+
+				calling.quality = (function() {
+
+					const quality = {};
+
+					quality.SubmitCallQualitySurveyRequest = (function() {
+
+						const SubmitCallQualitySurveyRequest = function (properties) {
+							this.callQualityIssues = [];
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						SubmitCallQualitySurveyRequest.prototype.userSatisfied = false;
+						SubmitCallQualitySurveyRequest.prototype.callQualityIssues = $util.emptyArray;
+						SubmitCallQualitySurveyRequest.prototype.additionalIssuesDescription = null;
+						SubmitCallQualitySurveyRequest.prototype.debugLogUrl = null;
+						SubmitCallQualitySurveyRequest.prototype.startTimestamp = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+						SubmitCallQualitySurveyRequest.prototype.endTimestamp = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+						SubmitCallQualitySurveyRequest.prototype.callType = "";
+						SubmitCallQualitySurveyRequest.prototype.success = false;
+						SubmitCallQualitySurveyRequest.prototype.callEndReason = "";
+						SubmitCallQualitySurveyRequest.prototype.connectionRttMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.audioRttMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.videoRttMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.audioRecvJitterMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.videoRecvJitterMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.audioSendJitterMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.videoSendJitterMedian = null;
+						SubmitCallQualitySurveyRequest.prototype.audioRecvPacketLossFraction = null;
+						SubmitCallQualitySurveyRequest.prototype.videoRecvPacketLossFraction = null;
+						SubmitCallQualitySurveyRequest.prototype.audioSendPacketLossFraction = null;
+						SubmitCallQualitySurveyRequest.prototype.videoSendPacketLossFraction = null;
+						SubmitCallQualitySurveyRequest.prototype.callTelemetry = null;
+						SubmitCallQualitySurveyRequest.prototype.callIdHash = null;
+
+						let $oneOfFields;
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_additionalIssuesDescription", {
+							get: $util.oneOfGetter($oneOfFields = ["additionalIssuesDescription"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_debugLogUrl", {
+							get: $util.oneOfGetter($oneOfFields = ["debugLogUrl"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_connectionRttMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["connectionRttMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_audioRttMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["audioRttMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_videoRttMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["videoRttMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_audioRecvJitterMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["audioRecvJitterMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_videoRecvJitterMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["videoRecvJitterMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_audioSendJitterMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["audioSendJitterMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_videoSendJitterMedian", {
+							get: $util.oneOfGetter($oneOfFields = ["videoSendJitterMedian"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_audioRecvPacketLossFraction", {
+							get: $util.oneOfGetter($oneOfFields = ["audioRecvPacketLossFraction"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_videoRecvPacketLossFraction", {
+							get: $util.oneOfGetter($oneOfFields = ["videoRecvPacketLossFraction"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_audioSendPacketLossFraction", {
+							get: $util.oneOfGetter($oneOfFields = ["audioSendPacketLossFraction"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_videoSendPacketLossFraction", {
+							get: $util.oneOfGetter($oneOfFields = ["videoSendPacketLossFraction"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_callTelemetry", {
+							get: $util.oneOfGetter($oneOfFields = ["callTelemetry"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(SubmitCallQualitySurveyRequest.prototype, "_callIdHash", {
+							get: $util.oneOfGetter($oneOfFields = ["callIdHash"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						SubmitCallQualitySurveyRequest.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.userSatisfied != null && $Object.hasOwnProperty.call(message, "userSatisfied") && message.userSatisfied !== false)
+								writer.uint32(8).bool(message.userSatisfied);
+							if (message.callQualityIssues != null && message.callQualityIssues.length)
+								for (let i = 0; i < message.callQualityIssues.length; ++i)
+									writer.uint32(18).string(message.callQualityIssues[i]);
+							if (message.additionalIssuesDescription != null && $Object.hasOwnProperty.call(message, "additionalIssuesDescription"))
+								writer.uint32(26).string(message.additionalIssuesDescription);
+							if (message.debugLogUrl != null && $Object.hasOwnProperty.call(message, "debugLogUrl"))
+								writer.uint32(34).string(message.debugLogUrl);
+							if (message.startTimestamp != null && $Object.hasOwnProperty.call(message, "startTimestamp") && (typeof message.startTimestamp === "object" ? message.startTimestamp.low || message.startTimestamp.high : message.startTimestamp !== 0))
+								writer.uint32(40).int64(message.startTimestamp);
+							if (message.endTimestamp != null && $Object.hasOwnProperty.call(message, "endTimestamp") && (typeof message.endTimestamp === "object" ? message.endTimestamp.low || message.endTimestamp.high : message.endTimestamp !== 0))
+								writer.uint32(48).int64(message.endTimestamp);
+							if (message.callType != null && $Object.hasOwnProperty.call(message, "callType") && message.callType !== "")
+								writer.uint32(58).string(message.callType);
+							if (message.success != null && $Object.hasOwnProperty.call(message, "success") && message.success !== false)
+								writer.uint32(64).bool(message.success);
+							if (message.callEndReason != null && $Object.hasOwnProperty.call(message, "callEndReason") && message.callEndReason !== "")
+								writer.uint32(74).string(message.callEndReason);
+							if (message.connectionRttMedian != null && $Object.hasOwnProperty.call(message, "connectionRttMedian"))
+								writer.uint32(85).float(message.connectionRttMedian);
+							if (message.audioRttMedian != null && $Object.hasOwnProperty.call(message, "audioRttMedian"))
+								writer.uint32(93).float(message.audioRttMedian);
+							if (message.videoRttMedian != null && $Object.hasOwnProperty.call(message, "videoRttMedian"))
+								writer.uint32(101).float(message.videoRttMedian);
+							if (message.audioRecvJitterMedian != null && $Object.hasOwnProperty.call(message, "audioRecvJitterMedian"))
+								writer.uint32(109).float(message.audioRecvJitterMedian);
+							if (message.videoRecvJitterMedian != null && $Object.hasOwnProperty.call(message, "videoRecvJitterMedian"))
+								writer.uint32(117).float(message.videoRecvJitterMedian);
+							if (message.audioSendJitterMedian != null && $Object.hasOwnProperty.call(message, "audioSendJitterMedian"))
+								writer.uint32(125).float(message.audioSendJitterMedian);
+							if (message.videoSendJitterMedian != null && $Object.hasOwnProperty.call(message, "videoSendJitterMedian"))
+								writer.uint32(133).float(message.videoSendJitterMedian);
+							if (message.audioRecvPacketLossFraction != null && $Object.hasOwnProperty.call(message, "audioRecvPacketLossFraction"))
+								writer.uint32(141).float(message.audioRecvPacketLossFraction);
+							if (message.videoRecvPacketLossFraction != null && $Object.hasOwnProperty.call(message, "videoRecvPacketLossFraction"))
+								writer.uint32(149).float(message.videoRecvPacketLossFraction);
+							if (message.audioSendPacketLossFraction != null && $Object.hasOwnProperty.call(message, "audioSendPacketLossFraction"))
+								writer.uint32(157).float(message.audioSendPacketLossFraction);
+							if (message.videoSendPacketLossFraction != null && $Object.hasOwnProperty.call(message, "videoSendPacketLossFraction"))
+								writer.uint32(165).float(message.videoSendPacketLossFraction);
+							if (message.callTelemetry != null && $Object.hasOwnProperty.call(message, "callTelemetry"))
+								writer.uint32(170).bytes(message.callTelemetry);
+							if (message.callIdHash != null && $Object.hasOwnProperty.call(message, "callIdHash"))
+								writer.uint32(178).bytes(message.callIdHash);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						SubmitCallQualitySurveyRequest.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.calling.quality.SubmitCallQualitySurveyRequest();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.bool())
+											message.userSatisfied = value;
+										else
+											delete message.userSatisfied;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if (!(message.callQualityIssues && message.callQualityIssues.length))
+											message.callQualityIssues = [];
+										message.callQualityIssues.push(reader.stringVerify());
+										continue;
+									}
+								case 3: {
+										if (wireType !== 2)
+											break;
+										message.additionalIssuesDescription = reader.stringVerify();
+										message._additionalIssuesDescription = "additionalIssuesDescription";
+										continue;
+									}
+								case 4: {
+										if (wireType !== 2)
+											break;
+										message.debugLogUrl = reader.stringVerify();
+										message._debugLogUrl = "debugLogUrl";
+										continue;
+									}
+								case 5: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+											message.startTimestamp = value;
+										else
+											delete message.startTimestamp;
+										continue;
+									}
+								case 6: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+											message.endTimestamp = value;
+										else
+											delete message.endTimestamp;
+										continue;
+									}
+								case 7: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.callType = value;
+										else
+											delete message.callType;
+										continue;
+									}
+								case 8: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.bool())
+											message.success = value;
+										else
+											delete message.success;
+										continue;
+									}
+								case 9: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.callEndReason = value;
+										else
+											delete message.callEndReason;
+										continue;
+									}
+								case 10: {
+										if (wireType !== 5)
+											break;
+										message.connectionRttMedian = reader.float();
+										message._connectionRttMedian = "connectionRttMedian";
+										continue;
+									}
+								case 11: {
+										if (wireType !== 5)
+											break;
+										message.audioRttMedian = reader.float();
+										message._audioRttMedian = "audioRttMedian";
+										continue;
+									}
+								case 12: {
+										if (wireType !== 5)
+											break;
+										message.videoRttMedian = reader.float();
+										message._videoRttMedian = "videoRttMedian";
+										continue;
+									}
+								case 13: {
+										if (wireType !== 5)
+											break;
+										message.audioRecvJitterMedian = reader.float();
+										message._audioRecvJitterMedian = "audioRecvJitterMedian";
+										continue;
+									}
+								case 14: {
+										if (wireType !== 5)
+											break;
+										message.videoRecvJitterMedian = reader.float();
+										message._videoRecvJitterMedian = "videoRecvJitterMedian";
+										continue;
+									}
+								case 15: {
+										if (wireType !== 5)
+											break;
+										message.audioSendJitterMedian = reader.float();
+										message._audioSendJitterMedian = "audioSendJitterMedian";
+										continue;
+									}
+								case 16: {
+										if (wireType !== 5)
+											break;
+										message.videoSendJitterMedian = reader.float();
+										message._videoSendJitterMedian = "videoSendJitterMedian";
+										continue;
+									}
+								case 17: {
+										if (wireType !== 5)
+											break;
+										message.audioRecvPacketLossFraction = reader.float();
+										message._audioRecvPacketLossFraction = "audioRecvPacketLossFraction";
+										continue;
+									}
+								case 18: {
+										if (wireType !== 5)
+											break;
+										message.videoRecvPacketLossFraction = reader.float();
+										message._videoRecvPacketLossFraction = "videoRecvPacketLossFraction";
+										continue;
+									}
+								case 19: {
+										if (wireType !== 5)
+											break;
+										message.audioSendPacketLossFraction = reader.float();
+										message._audioSendPacketLossFraction = "audioSendPacketLossFraction";
+										continue;
+									}
+								case 20: {
+										if (wireType !== 5)
+											break;
+										message.videoSendPacketLossFraction = reader.float();
+										message._videoSendPacketLossFraction = "videoSendPacketLossFraction";
+										continue;
+									}
+								case 21: {
+										if (wireType !== 2)
+											break;
+										message.callTelemetry = reader.bytes();
+										message._callTelemetry = "callTelemetry";
+										continue;
+									}
+								case 22: {
+										if (wireType !== 2)
+											break;
+										message.callIdHash = reader.bytes();
+										message._callIdHash = "callIdHash";
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return SubmitCallQualitySurveyRequest;
+					})();
+
+					quality.SubmitCallQualitySurveyResponse = (function() {
+
+						const SubmitCallQualitySurveyResponse = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						SubmitCallQualitySurveyResponse.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						SubmitCallQualitySurveyResponse.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.calling.quality.SubmitCallQualitySurveyResponse();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return SubmitCallQualitySurveyResponse;
+					})();
+
+					return quality;
+				})();
+
+				calling.GetCallingRelaysRequest = (function() {
+
+					const GetCallingRelaysRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCallingRelaysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCallingRelaysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.calling.GetCallingRelaysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCallingRelaysRequest;
+				})();
+
+				calling.GetCallingRelaysResponse = (function() {
+
+					const GetCallingRelaysResponse = function (properties) {
+						this.relays = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCallingRelaysResponse.prototype.relays = $util.emptyArray;
+
+					GetCallingRelaysResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.relays != null && message.relays.length)
+							for (let i = 0; i < message.relays.length; ++i)
+								$root.org.signal.chat.calling.GetCallingRelaysResponse.Relay.encode(message.relays[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCallingRelaysResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.calling.GetCallingRelaysResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (!(message.relays && message.relays.length))
+										message.relays = [];
+									message.relays.push($root.org.signal.chat.calling.GetCallingRelaysResponse.Relay.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetCallingRelaysResponse.HostnameUrlList = (function() {
+
+						const HostnameUrlList = function (properties) {
+							this.urls = [];
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						HostnameUrlList.prototype.urls = $util.emptyArray;
+
+						HostnameUrlList.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.urls != null && message.urls.length)
+								for (let i = 0; i < message.urls.length; ++i)
+									writer.uint32(10).string(message.urls[i]);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						HostnameUrlList.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.calling.GetCallingRelaysResponse.HostnameUrlList();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if (!(message.urls && message.urls.length))
+											message.urls = [];
+										message.urls.push(reader.stringVerify());
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return HostnameUrlList;
+					})();
+
+					GetCallingRelaysResponse.IpUrlList = (function() {
+
+						const IpUrlList = function (properties) {
+							this.urls = [];
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						IpUrlList.prototype.urls = $util.emptyArray;
+						IpUrlList.prototype.hostname = null;
+
+						let $oneOfFields;
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(IpUrlList.prototype, "_hostname", {
+							get: $util.oneOfGetter($oneOfFields = ["hostname"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						IpUrlList.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.urls != null && message.urls.length)
+								for (let i = 0; i < message.urls.length; ++i)
+									writer.uint32(10).string(message.urls[i]);
+							if (message.hostname != null && $Object.hasOwnProperty.call(message, "hostname"))
+								writer.uint32(18).string(message.hostname);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						IpUrlList.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.calling.GetCallingRelaysResponse.IpUrlList();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if (!(message.urls && message.urls.length))
+											message.urls = [];
+										message.urls.push(reader.stringVerify());
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										message.hostname = reader.stringVerify();
+										message._hostname = "hostname";
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return IpUrlList;
+					})();
+
+					GetCallingRelaysResponse.Relay = (function() {
+
+						const Relay = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						Relay.prototype.username = "";
+						Relay.prototype.password = "";
+						Relay.prototype.credentialTtlSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+						Relay.prototype.hostnameUrls = null;
+						Relay.prototype.ipUrls = null;
+
+						let $oneOfFields;
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(Relay.prototype, "_hostnameUrls", {
+							get: $util.oneOfGetter($oneOfFields = ["hostnameUrls"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						// Virtual OneOf for proto3 optional field
+						$Object.defineProperty(Relay.prototype, "_ipUrls", {
+							get: $util.oneOfGetter($oneOfFields = ["ipUrls"]),
+							set: $util.oneOfSetter($oneOfFields)
+						});
+
+						Relay.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.username != null && $Object.hasOwnProperty.call(message, "username") && message.username !== "")
+								writer.uint32(10).string(message.username);
+							if (message.password != null && $Object.hasOwnProperty.call(message, "password") && message.password !== "")
+								writer.uint32(18).string(message.password);
+							if (message.credentialTtlSeconds != null && $Object.hasOwnProperty.call(message, "credentialTtlSeconds") && (typeof message.credentialTtlSeconds === "object" ? message.credentialTtlSeconds.low || message.credentialTtlSeconds.high : message.credentialTtlSeconds !== 0))
+								writer.uint32(24).uint64(message.credentialTtlSeconds);
+							if (message.hostnameUrls != null && $Object.hasOwnProperty.call(message, "hostnameUrls"))
+								$root.org.signal.chat.calling.GetCallingRelaysResponse.HostnameUrlList.encode(message.hostnameUrls, writer.uint32(34).fork(), _depth + 1).ldelim();
+							if (message.ipUrls != null && $Object.hasOwnProperty.call(message, "ipUrls"))
+								$root.org.signal.chat.calling.GetCallingRelaysResponse.IpUrlList.encode(message.ipUrls, writer.uint32(42).fork(), _depth + 1).ldelim();
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						Relay.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.calling.GetCallingRelaysResponse.Relay();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.username = value;
+										else
+											delete message.username;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.password = value;
+										else
+											delete message.password;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.credentialTtlSeconds = value;
+										else
+											delete message.credentialTtlSeconds;
+										continue;
+									}
+								case 4: {
+										if (wireType !== 2)
+											break;
+										message.hostnameUrls = $root.org.signal.chat.calling.GetCallingRelaysResponse.HostnameUrlList.decode(reader, reader.size(), $undefined, _depth + 1, message.hostnameUrls);
+										message._hostnameUrls = "hostnameUrls";
+										continue;
+									}
+								case 5: {
+										if (wireType !== 2)
+											break;
+										message.ipUrls = $root.org.signal.chat.calling.GetCallingRelaysResponse.IpUrlList.decode(reader, reader.size(), $undefined, _depth + 1, message.ipUrls);
+										message._ipUrls = "ipUrls";
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return Relay;
+					})();
+
+					return GetCallingRelaysResponse;
+				})();
+
+				return calling;
+			})();
+
+			chat.credentials = (function() {
+
+				const credentials = {};
+
+				credentials.ExternalServiceType = (function() {
+					const valuesById = $Object.create(null), values = $Object.create(valuesById);
+					values[valuesById[0] = "EXTERNAL_SERVICE_TYPE_UNSPECIFIED"] = 0;
+					values[valuesById[1] = "EXTERNAL_SERVICE_TYPE_DIRECTORY"] = 1;
+					values[valuesById[2] = "EXTERNAL_SERVICE_TYPE_PAYMENTS"] = 2;
+					values[valuesById[3] = "EXTERNAL_SERVICE_TYPE_STORAGE"] = 3;
+					values[valuesById[4] = "EXTERNAL_SERVICE_TYPE_SVR"] = 4;
+					return values;
+				})();
+
+				credentials.GetExternalServiceCredentialsRequest = (function() {
+
+					const GetExternalServiceCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExternalServiceCredentialsRequest.prototype.externalService = 0;
+
+					GetExternalServiceCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.externalService != null && $Object.hasOwnProperty.call(message, "externalService") && message.externalService !== 0)
+							writer.uint32(8).int32(message.externalService);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExternalServiceCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetExternalServiceCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.externalService = value;
+									else
+										delete message.externalService;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExternalServiceCredentialsRequest;
+				})();
+
+				credentials.GetExternalServiceCredentialsResponse = (function() {
+
+					const GetExternalServiceCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExternalServiceCredentialsResponse.prototype.username = "";
+					GetExternalServiceCredentialsResponse.prototype.password = "";
+
+					GetExternalServiceCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.username != null && $Object.hasOwnProperty.call(message, "username") && message.username !== "")
+							writer.uint32(10).string(message.username);
+						if (message.password != null && $Object.hasOwnProperty.call(message, "password") && message.password !== "")
+							writer.uint32(18).string(message.password);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExternalServiceCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetExternalServiceCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.username = value;
+									else
+										delete message.username;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.password = value;
+									else
+										delete message.password;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExternalServiceCredentialsResponse;
+				})();
+
+				credentials.AuthCheckResult = (function() {
+					const valuesById = $Object.create(null), values = $Object.create(valuesById);
+					values[valuesById[0] = "AUTH_CHECK_RESULT_UNSPECIFIED"] = 0;
+					values[valuesById[1] = "AUTH_CHECK_RESULT_MATCH"] = 1;
+					values[valuesById[2] = "AUTH_CHECK_RESULT_NO_MATCH"] = 2;
+					values[valuesById[3] = "AUTH_CHECK_RESULT_INVALID"] = 3;
+					return values;
+				})();
+
+				credentials.CheckSvrCredentialsRequest = (function() {
+
+					const CheckSvrCredentialsRequest = function (properties) {
+						this.passwords = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckSvrCredentialsRequest.prototype.number = "";
+					CheckSvrCredentialsRequest.prototype.passwords = $util.emptyArray;
+
+					CheckSvrCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.number != null && $Object.hasOwnProperty.call(message, "number") && message.number !== "")
+							writer.uint32(10).string(message.number);
+						if (message.passwords != null && message.passwords.length)
+							for (let i = 0; i < message.passwords.length; ++i)
+								writer.uint32(18).string(message.passwords[i]);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckSvrCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.CheckSvrCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.number = value;
+									else
+										delete message.number;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.passwords && message.passwords.length))
+										message.passwords = [];
+									message.passwords.push(reader.stringVerify());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckSvrCredentialsRequest;
+				})();
+
+				credentials.CheckSvrCredentialsResponse = (function() {
+
+					const CheckSvrCredentialsResponse = function (properties) {
+						this.matches = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CheckSvrCredentialsResponse.prototype.matches = $util.emptyObject;
+
+					CheckSvrCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.matches != null && $Object.hasOwnProperty.call(message, "matches"))
+							for (let keys = $Object.keys(message.matches), i = 0; i < keys.length; ++i)
+								writer.uint32(10).fork().uint32(10).string(keys[i]).uint32(16).int32(message.matches[keys[i]]).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CheckSvrCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.CheckSvrCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (message.matches === $util.emptyObject)
+										message.matches = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = "";
+									value = 0;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 2)
+												break;
+											key = reader.stringVerify();
+											continue;
+										case 2:
+											if (wireType !== 0)
+												break;
+											value = reader.int32();
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									if (key === "__proto__")
+										$util.makeProp(message.matches, key);
+									message.matches[key] = value;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CheckSvrCredentialsResponse;
+				})();
+
+				credentials.GetDeliveryCertificateRequest = (function() {
+
+					const GetDeliveryCertificateRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetDeliveryCertificateRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetDeliveryCertificateRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetDeliveryCertificateRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetDeliveryCertificateRequest;
+				})();
+
+				credentials.GetDeliveryCertificateResponse = (function() {
+
+					const GetDeliveryCertificateResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetDeliveryCertificateResponse.prototype.certificateWithE164 = $util.newBuffer([]);
+					GetDeliveryCertificateResponse.prototype.certificateWithoutE164 = $util.newBuffer([]);
+
+					GetDeliveryCertificateResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.certificateWithE164 != null && $Object.hasOwnProperty.call(message, "certificateWithE164") && message.certificateWithE164.length)
+							writer.uint32(10).bytes(message.certificateWithE164);
+						if (message.certificateWithoutE164 != null && $Object.hasOwnProperty.call(message, "certificateWithoutE164") && message.certificateWithoutE164.length)
+							writer.uint32(18).bytes(message.certificateWithoutE164);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetDeliveryCertificateResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetDeliveryCertificateResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.certificateWithE164 = value;
+									else
+										delete message.certificateWithE164;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.certificateWithoutE164 = value;
+									else
+										delete message.certificateWithoutE164;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetDeliveryCertificateResponse;
+				})();
+
+				credentials.GetGroupCredentialsRequest = (function() {
+
+					const GetGroupCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetGroupCredentialsRequest.prototype.redemptionStartSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+					GetGroupCredentialsRequest.prototype.redemptionEndSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+					GetGroupCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.redemptionStartSeconds != null && $Object.hasOwnProperty.call(message, "redemptionStartSeconds") && (typeof message.redemptionStartSeconds === "object" ? message.redemptionStartSeconds.low || message.redemptionStartSeconds.high : message.redemptionStartSeconds !== 0))
+							writer.uint32(8).uint64(message.redemptionStartSeconds);
+						if (message.redemptionEndSeconds != null && $Object.hasOwnProperty.call(message, "redemptionEndSeconds") && (typeof message.redemptionEndSeconds === "object" ? message.redemptionEndSeconds.low || message.redemptionEndSeconds.high : message.redemptionEndSeconds !== 0))
+							writer.uint32(16).uint64(message.redemptionEndSeconds);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetGroupCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetGroupCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.redemptionStartSeconds = value;
+									else
+										delete message.redemptionStartSeconds;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.redemptionEndSeconds = value;
+									else
+										delete message.redemptionEndSeconds;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetGroupCredentialsRequest;
+				})();
+
+				credentials.GetGroupCredentialsResponse = (function() {
+
+					const GetGroupCredentialsResponse = function (properties) {
+						this.groupCredentials = [];
+						this.callLinkAuthCredentials = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetGroupCredentialsResponse.prototype.groupCredentials = $util.emptyArray;
+					GetGroupCredentialsResponse.prototype.callLinkAuthCredentials = $util.emptyArray;
+					GetGroupCredentialsResponse.prototype.pni = $util.newBuffer([]);
+
+					GetGroupCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.groupCredentials != null && message.groupCredentials.length)
+							for (let i = 0; i < message.groupCredentials.length; ++i)
+								$root.org.signal.chat.credentials.GetGroupCredentialsResponse.CredentialAndRedemptionTime.encode(message.groupCredentials[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.callLinkAuthCredentials != null && message.callLinkAuthCredentials.length)
+							for (let i = 0; i < message.callLinkAuthCredentials.length; ++i)
+								$root.org.signal.chat.credentials.GetGroupCredentialsResponse.CredentialAndRedemptionTime.encode(message.callLinkAuthCredentials[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.pni != null && $Object.hasOwnProperty.call(message, "pni") && message.pni.length)
+							writer.uint32(26).bytes(message.pni);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetGroupCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetGroupCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (!(message.groupCredentials && message.groupCredentials.length))
+										message.groupCredentials = [];
+									message.groupCredentials.push($root.org.signal.chat.credentials.GetGroupCredentialsResponse.CredentialAndRedemptionTime.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if (!(message.callLinkAuthCredentials && message.callLinkAuthCredentials.length))
+										message.callLinkAuthCredentials = [];
+									message.callLinkAuthCredentials.push($root.org.signal.chat.credentials.GetGroupCredentialsResponse.CredentialAndRedemptionTime.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.pni = value;
+									else
+										delete message.pni;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetGroupCredentialsResponse.CredentialAndRedemptionTime = (function() {
+
+						const CredentialAndRedemptionTime = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						CredentialAndRedemptionTime.prototype.credential = $util.newBuffer([]);
+						CredentialAndRedemptionTime.prototype.redemptionTimeSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+						CredentialAndRedemptionTime.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.credential != null && $Object.hasOwnProperty.call(message, "credential") && message.credential.length)
+								writer.uint32(10).bytes(message.credential);
+							if (message.redemptionTimeSeconds != null && $Object.hasOwnProperty.call(message, "redemptionTimeSeconds") && (typeof message.redemptionTimeSeconds === "object" ? message.redemptionTimeSeconds.low || message.redemptionTimeSeconds.high : message.redemptionTimeSeconds !== 0))
+								writer.uint32(16).uint64(message.redemptionTimeSeconds);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						CredentialAndRedemptionTime.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.credentials.GetGroupCredentialsResponse.CredentialAndRedemptionTime();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.credential = value;
+										else
+											delete message.credential;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.redemptionTimeSeconds = value;
+										else
+											delete message.redemptionTimeSeconds;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return CredentialAndRedemptionTime;
+					})();
+
+					return GetGroupCredentialsResponse;
+				})();
+
+				credentials.GetCreateCallLinkCredentialsRequest = (function() {
+
+					const GetCreateCallLinkCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCreateCallLinkCredentialsRequest.prototype.credentialRequest = $util.newBuffer([]);
+
+					GetCreateCallLinkCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.credentialRequest != null && $Object.hasOwnProperty.call(message, "credentialRequest") && message.credentialRequest.length)
+							writer.uint32(10).bytes(message.credentialRequest);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCreateCallLinkCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetCreateCallLinkCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.credentialRequest = value;
+									else
+										delete message.credentialRequest;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCreateCallLinkCredentialsRequest;
+				})();
+
+				credentials.GetCreateCallLinkCredentialsResponse = (function() {
+
+					const GetCreateCallLinkCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetCreateCallLinkCredentialsResponse.prototype.credential = $util.newBuffer([]);
+					GetCreateCallLinkCredentialsResponse.prototype.redemptionTimeSeconds = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+					GetCreateCallLinkCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.credential != null && $Object.hasOwnProperty.call(message, "credential") && message.credential.length)
+							writer.uint32(10).bytes(message.credential);
+						if (message.redemptionTimeSeconds != null && $Object.hasOwnProperty.call(message, "redemptionTimeSeconds") && (typeof message.redemptionTimeSeconds === "object" ? message.redemptionTimeSeconds.low || message.redemptionTimeSeconds.high : message.redemptionTimeSeconds !== 0))
+							writer.uint32(16).uint64(message.redemptionTimeSeconds);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetCreateCallLinkCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.credentials.GetCreateCallLinkCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.credential = value;
+									else
+										delete message.credential;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+										message.redemptionTimeSeconds = value;
+									else
+										delete message.redemptionTimeSeconds;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetCreateCallLinkCredentialsResponse;
+				})();
+
+				return credentials;
+			})();
+
 			chat.keys = (function() {
 
 				const keys = {};

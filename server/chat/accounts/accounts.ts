@@ -104,6 +104,12 @@ export class Accounts {
     return this.#cache.get(id)
   }
 
+  /** The account that has a number. */
+  async findByNumber(e164: E164): Promise<Account | undefined> {
+    const pni = await this.knownPniOf(e164)
+    return pni && this.#cache.get(pni)
+  }
+
   /** The account if it is in memory: spares the hot path a turn of the event loop. */
   peek(id: ServiceId): Account | undefined {
     return this.#cache.peek(id)
