@@ -8,6 +8,7 @@ import { devicesRoutes } from './rest/devices.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { messagesRoutes } from './rest/messages.ts'
+import { profilesRoutes } from './rest/profiles.ts'
 import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
@@ -25,6 +26,7 @@ export const ROUTES = {
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
   messages: messagesRoutes,
+  profiles: profilesRoutes,
   registration: registrationRoutes,
   usernames: usernamesRoutes,
   registrationLock: registrationLockRoutes,

@@ -90,6 +90,10 @@ export function decodeBase64(text: string): Buffer | undefined {
   return bytes.length === Math.floor((digits * 3) / 4) ? bytes : undefined
 }
 
+/** Decodes hexadecimal of either case; nothing if the text is not that. */
+export const decodeHex = (text: string): Buffer | undefined =>
+  /^([0-9a-fA-F]{2})*$/.test(text) ? Buffer.from(text, 'hex') : undefined
+
 /** The three ways Signal's JSON writes bytes; every field has exactly one of them. */
 export type Base64Flavour = 'padded' | 'unpadded' | 'url'
 

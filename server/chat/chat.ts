@@ -48,6 +48,14 @@ import { Receipts } from './messages/receipts.ts'
 import { messagesRest } from './messages/rest.ts'
 import { Sockets } from './messages/sockets.ts'
 import { MessageStore } from './messages/store.ts'
+import { AvatarPlaces } from './profiles/avatar-places.ts'
+import { type AvatarStore, AvatarSweep } from './profiles/avatars.ts'
+import { profilesGrpc, zkCredentialKeysGrpc } from './profiles/grpc.ts'
+import { IdentityCheck } from './profiles/identity-check.ts'
+import { Profiles } from './profiles/profiles.ts'
+import { profilesRest } from './profiles/rest.ts'
+import { ProfileStore } from './profiles/store.ts'
+import { ZkCredentialKeys } from './profiles/zk-credential-keys.ts'
 import { recoveryGrpc } from './recovery/grpc.ts'
 import { NumberProof } from './recovery/number-proof.ts'
 import { Recovery } from './recovery/recovery.ts'
@@ -72,6 +80,8 @@ export type ChatOptions = {
   readonly secrets: Secrets
   readonly config: Config
   readonly senders: readonly CodeSender[]
+  /** Removes avatars that nobody names any more; without it they wait. */
+  readonly avatars?: AvatarStore
   readonly events: ChatEvents
   /** This server's own address; asked when its port is bound. */
   readonly ownUrl: () => string
@@ -110,9 +120,21 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
+  const policy = new PostPolicy(secrets.uploads, clock)
+  const profileStore = new ProfileStore(sql)
+  const zkKeys = new ZkCredentialKeys({ sql, accounts, limits, random })
+  const profiles = new Profiles({
+    ...{ store: profileStore, accounts, access, issuer, limits, clock, random, policy },
+  })
+  const avatarPlaces = new AvatarPlaces({
+    ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy },
+    params: () => secrets.backupServerSecretParams,
+  })
+  const avatarSweep = new AvatarSweep({ store: profileStore, clock, avatars: options.avatars, onBug })
+  accounts.keeps(profiles)
+  accounts.keeps(zkKeys)
   const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
-  const policy = new PostPolicy(secrets.uploads, clock)
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
@@ -155,6 +177,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...messagesRest(messages),
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
+      ...profilesRest(profiles, new IdentityCheck(accounts, limits)),
       ...verificationRest(verification),
       ...registrationLockRest(lock),
       ...registrationRest(registration),
@@ -168,7 +191,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         ...usernamesGrpc(usernames),
         ...registrationLockGrpc(lock),
         ...recoveryGrpc(recovery),
-        setZkCredentialKey: 'unimplemented',
+        ...zkCredentialKeysGrpc(zkKeys),
         changeNumber: 'unimplemented',
         generateTotpKey: 'unimplemented',
         confirmTotpKey: 'unimplemented',
@@ -185,6 +208,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...keysGrpc(keys),
       ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages, readers),
+      ...profilesGrpc(profiles, avatarPlaces),
     ],
     admit: sockets.admit,
     authenticate: (credentials) => accounts.authenticate(credentials),
@@ -193,6 +217,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       forgetting.cancel()
       await receipts.drain()
       await queues.close()
+      await avatarSweep.close()
       await issuer.close()
     },
   }

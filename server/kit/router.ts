@@ -47,6 +47,8 @@ export type RouterOptions = {
 }
 
 const EMPTY = new Uint8Array(0)
+/** A request for a profile key credential is the longest: 329 bytes in hexadecimal. */
+const MAX_PARAM_LENGTH = 1024
 const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD'] as const
 const isMethod = (method: string): method is Method => (METHODS as readonly string[]).includes(method)
 
@@ -84,7 +86,7 @@ export function parseBasic(authorization: string | undefined): Credentials | und
 }
 
 export class Router {
-  private readonly table = FindMyWay({ ignoreTrailingSlash: true, maxParamLength: 512 })
+  private readonly table = FindMyWay({ ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH })
   private readonly options: RouterOptions
 
   constructor(bound: readonly Bound[], options: RouterOptions) {

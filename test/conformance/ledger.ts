@@ -126,7 +126,7 @@ export const LEDGER: readonly Section[] = [
         ConfigureUnidentifiedAccess: done,
         SetDiscoverableByPhoneNumber: done,
         SetRegistrationRecoveryPassword: done,
-        SetZkCredentialKey: issue(3),
+        SetZkCredentialKey: done,
         ChangeNumber: issue(3),
         GetAccountDataReport: done,
         GetCapabilities: done,
@@ -264,23 +264,25 @@ export const LEDGER: readonly Section[] = [
     title: 'Profiles',
     entries: [
       ...rest({
-        'PUT /v1/profile': issue(3),
-        'GET /v1/profile/{serviceId}': issue(3),
-        'GET /v1/profile/{aci}/{version}': issue(3),
-        'GET /v1/profile/{aci}/{version}/{credentialRequest}': issue(3),
-        'POST /v1/profile/identity_check/batch': issue(3),
+        'PUT /v1/profile': partly('the avatars themselves are stored by issue 5'),
+        'GET /v1/profile/{serviceId}': done,
+        'GET /v1/profile/{aci}/{version}': done,
+        'GET /v1/profile/{aci}/{version}/{credentialRequest}': done,
+        'POST /v1/profile/identity_check/batch': done,
       }),
-      ...rpcs(
-        'org.signal.chat.profile.Profile',
-        all(issue(3), 'SetProfile GetProfile GetAvatarCredentials SetV1Avatar'),
-      ),
-      ...rpcs(
-        'org.signal.chat.profile.ProfileAnonymous',
-        all(
-          issue(3),
-          'GetProfile GetExpiringProfileKeyCredential GetAvatarUploadForm ExtendAvatarTTL DeleteAvatar',
-        ),
-      ),
+      ...rpcs('org.signal.chat.profile.Profile', {
+        SetProfile: partly('the avatars themselves are stored by issue 5'),
+        GetProfile: done,
+        GetAvatarCredentials: done,
+        SetV1Avatar: partly('the avatars themselves are stored by issue 5'),
+      }),
+      ...rpcs('org.signal.chat.profile.ProfileAnonymous', {
+        GetProfile: done,
+        GetExpiringProfileKeyCredential: done,
+        GetAvatarUploadForm: partly('the avatars themselves are stored by issue 5'),
+        ExtendAvatarTTL: partly('the object is not looked for: issue 5'),
+        DeleteAvatar: partly('the object is removed by the file store: issue 5'),
+      }),
     ],
   },
   {

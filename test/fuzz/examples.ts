@@ -1,10 +1,15 @@
 // What a route takes gladly, so that a fuzzer can spoil one thing at a time and reach what lies behind.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CreateCallLinkCredentialRequestContext } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import {
+  CreateCallLinkCredentialRequestContext,
+  ProfileKey,
+} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import type { Ready } from '../../server/up.ts'
 import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
 import type { NamedRoute } from '../../wire/routes.ts'
 import { basic } from '../client/https.ts'
 import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
+import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { messageFor } from '../client/raw-message.ts'
 import type { Registered } from '../client/register.ts'
 import { registrationBody } from '../client/registration-body.ts'
@@ -23,6 +28,7 @@ export type Cast = {
   readonly other: Registered
   /** A verification session that is open. */
   readonly sessionId: string
+  readonly ready: Ready
 }
 
 const attributes = {
@@ -32,6 +38,7 @@ const attributes = {
 }
 
 const usernameHash = () => randomBytes(32).toString('base64url')
+const profileKeysOf = ({ aci }: Registered) => new ProfileKeys(aci, new ProfileKey(new Uint8Array(32)))
 
 const survey = () =>
   SubmitCallQualitySurveyRequest.encode({
@@ -70,6 +77,10 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'keys.check': () => ({ identityType: 'ACI', digest: randomBytes(32).toString('base64') }),
   'messages.send': ({ other }) => ({ ...messageFor(other), online: false, urgent: true }),
   'registrationLock.set': () => ({ registrationLock: 'ab'.repeat(32) }),
+  'profiles.set': ({ own }) => profileBody(profileKeysOf(own), fullProfile({ avatar: true })),
+  'profiles.checkIdentities': ({ other }) => ({
+    elements: [{ uuid: other.aci.getServiceIdString(), fingerprint: 'AAAAAA==' }],
+  }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({
@@ -94,6 +105,9 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   stickerCount: () => '2',
   usernameHash,
   handle: () => randomUUID(),
+  aci: ({ own }) => own.aci.getServiceIdString(),
+  version: ({ own }) => profileKeysOf(own).version,
+  credentialRequest: ({ own, ready }) => profileKeysOf(own).request(ready).hex,
   sessionId: (cast) => cast.sessionId,
 }
 
@@ -104,6 +118,7 @@ const QUERY: Readonly<Record<string, string>> = {
   redemptionStartSeconds: String(today),
   story: 'false',
   uploadLength: '1000',
+  credentialType: 'expiringProfileKey',
 }
 const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
 

@@ -36,7 +36,12 @@ export class Fuzzer {
   static async open(config: Readonly<Record<string, unknown>> = {}): Promise<Fuzzer> {
     const server = await Constellation.open({ config: { limits, ...config } })
     const [own, other] = await Promise.all([register(server), register(server)])
-    return new Fuzzer(server, await Doors.open(server.ready, own), { own, other, sessionId: '' })
+    return new Fuzzer(server, await Doors.open(server.ready, own), {
+      own,
+      other,
+      sessionId: '',
+      ready: server.ready,
+    })
   }
 
   get cast(): Cast {

@@ -17329,6 +17329,2813 @@ export const org = $root.org = (() => {
 				return keys;
 			})();
 
+			chat.profile = (function() {
+
+				const profile = {};
+
+				profile.SetProfileV1Request = (function() {
+
+					const SetProfileV1Request = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetProfileV1Request.prototype.name = $util.newBuffer([]);
+					SetProfileV1Request.prototype.avatarChange = 0;
+					SetProfileV1Request.prototype.aboutEmoji = $util.newBuffer([]);
+					SetProfileV1Request.prototype.about = $util.newBuffer([]);
+					SetProfileV1Request.prototype.phoneNumberSharing = $util.newBuffer([]);
+
+					SetProfileV1Request.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name.length)
+							writer.uint32(10).bytes(message.name);
+						if (message.avatarChange != null && $Object.hasOwnProperty.call(message, "avatarChange") && message.avatarChange !== 0)
+							writer.uint32(16).int32(message.avatarChange);
+						if (message.aboutEmoji != null && $Object.hasOwnProperty.call(message, "aboutEmoji") && message.aboutEmoji.length)
+							writer.uint32(26).bytes(message.aboutEmoji);
+						if (message.about != null && $Object.hasOwnProperty.call(message, "about") && message.about.length)
+							writer.uint32(34).bytes(message.about);
+						if (message.phoneNumberSharing != null && $Object.hasOwnProperty.call(message, "phoneNumberSharing") && message.phoneNumberSharing.length)
+							writer.uint32(50).bytes(message.phoneNumberSharing);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetProfileV1Request.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetProfileV1Request();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.name = value;
+									else
+										delete message.name;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.avatarChange = value;
+									else
+										delete message.avatarChange;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.aboutEmoji = value;
+									else
+										delete message.aboutEmoji;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.about = value;
+									else
+										delete message.about;
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.phoneNumberSharing = value;
+									else
+										delete message.phoneNumberSharing;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					SetProfileV1Request.AvatarChange = (function() {
+						const valuesById = $Object.create(null), values = $Object.create(valuesById);
+						values[valuesById[0] = "AVATAR_CHANGE_UNCHANGED"] = 0;
+						values[valuesById[1] = "AVATAR_CHANGE_CLEAR"] = 1;
+						values[valuesById[2] = "AVATAR_CHANGE_UPDATE"] = 2;
+						return values;
+					})();
+
+					return SetProfileV1Request;
+				})();
+
+				profile.SetV1AvatarRequest = (function() {
+
+					const SetV1AvatarRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetV1AvatarRequest.prototype.version = "";
+					SetV1AvatarRequest.prototype.commitment = $util.newBuffer([]);
+
+					SetV1AvatarRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+							writer.uint32(10).string(message.version);
+						if (message.commitment != null && $Object.hasOwnProperty.call(message, "commitment") && message.commitment.length)
+							writer.uint32(18).bytes(message.commitment);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetV1AvatarRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetV1AvatarRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.version = value;
+									else
+										delete message.version;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.commitment = value;
+									else
+										delete message.commitment;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetV1AvatarRequest;
+				})();
+
+				profile.SetV1AvatarResponse = (function() {
+
+					const SetV1AvatarResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetV1AvatarResponse.prototype.form = null;
+
+					SetV1AvatarResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.form != null && $Object.hasOwnProperty.call(message, "form"))
+							$root.org.signal.chat.common.S3UploadForm.encode(message.form, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetV1AvatarResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetV1AvatarResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.form = $root.org.signal.chat.common.S3UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.form);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetV1AvatarResponse;
+				})();
+
+				profile.SetProfileRequest = (function() {
+
+					const SetProfileRequest = function (properties) {
+						this.badgeIds = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetProfileRequest.prototype.version = $util.newBuffer([]);
+					SetProfileRequest.prototype.data = $util.newBuffer([]);
+					SetProfileRequest.prototype.expectedCurrentDataHash = $util.newBuffer([]);
+					SetProfileRequest.prototype.expectedCurrentVersion = $util.newBuffer([]);
+					SetProfileRequest.prototype.paymentAddress = $util.newBuffer([]);
+					SetProfileRequest.prototype.badgeIds = $util.emptyArray;
+					SetProfileRequest.prototype.commitment = $util.newBuffer([]);
+					SetProfileRequest.prototype.v1Request = null;
+
+					SetProfileRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version.length)
+							writer.uint32(10).bytes(message.version);
+						if (message.data != null && $Object.hasOwnProperty.call(message, "data") && message.data.length)
+							writer.uint32(18).bytes(message.data);
+						if (message.expectedCurrentDataHash != null && $Object.hasOwnProperty.call(message, "expectedCurrentDataHash") && message.expectedCurrentDataHash.length)
+							writer.uint32(26).bytes(message.expectedCurrentDataHash);
+						if (message.expectedCurrentVersion != null && $Object.hasOwnProperty.call(message, "expectedCurrentVersion") && message.expectedCurrentVersion.length)
+							writer.uint32(34).bytes(message.expectedCurrentVersion);
+						if (message.paymentAddress != null && $Object.hasOwnProperty.call(message, "paymentAddress") && message.paymentAddress.length)
+							writer.uint32(42).bytes(message.paymentAddress);
+						if (message.badgeIds != null && message.badgeIds.length)
+							for (let i = 0; i < message.badgeIds.length; ++i)
+								writer.uint32(50).string(message.badgeIds[i]);
+						if (message.commitment != null && $Object.hasOwnProperty.call(message, "commitment") && message.commitment.length)
+							writer.uint32(58).bytes(message.commitment);
+						if (message.v1Request != null && $Object.hasOwnProperty.call(message, "v1Request"))
+							$root.org.signal.chat.profile.SetProfileV1Request.encode(message.v1Request, writer.uint32(122).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetProfileRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetProfileRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.version = value;
+									else
+										delete message.version;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.data = value;
+									else
+										delete message.data;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.expectedCurrentDataHash = value;
+									else
+										delete message.expectedCurrentDataHash;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.expectedCurrentVersion = value;
+									else
+										delete message.expectedCurrentVersion;
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.paymentAddress = value;
+									else
+										delete message.paymentAddress;
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									if (!(message.badgeIds && message.badgeIds.length))
+										message.badgeIds = [];
+									message.badgeIds.push(reader.stringVerify());
+									continue;
+								}
+							case 7: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.commitment = value;
+									else
+										delete message.commitment;
+									continue;
+								}
+							case 15: {
+									if (wireType !== 2)
+										break;
+									message.v1Request = $root.org.signal.chat.profile.SetProfileV1Request.decode(reader, reader.size(), $undefined, _depth + 1, message.v1Request);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetProfileRequest;
+				})();
+
+				profile.PaymentsForbiddenInRegion = (function() {
+
+					const PaymentsForbiddenInRegion = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					PaymentsForbiddenInRegion.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					PaymentsForbiddenInRegion.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.PaymentsForbiddenInRegion();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return PaymentsForbiddenInRegion;
+				})();
+
+				profile.ProfilesV2CapabilityRequired = (function() {
+
+					const ProfilesV2CapabilityRequired = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ProfilesV2CapabilityRequired.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ProfilesV2CapabilityRequired.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.ProfilesV2CapabilityRequired();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ProfilesV2CapabilityRequired;
+				})();
+
+				profile.SetProfileResult = (function() {
+
+					const SetProfileResult = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetProfileResult.prototype.v1AvatarUploadForm = null;
+
+					let $oneOfFields;
+
+					// Virtual OneOf for proto3 optional field
+					$Object.defineProperty(SetProfileResult.prototype, "_v1AvatarUploadForm", {
+						get: $util.oneOfGetter($oneOfFields = ["v1AvatarUploadForm"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetProfileResult.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.v1AvatarUploadForm != null && $Object.hasOwnProperty.call(message, "v1AvatarUploadForm"))
+							$root.org.signal.chat.common.S3UploadForm.encode(message.v1AvatarUploadForm, writer.uint32(122).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetProfileResult.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetProfileResult();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 15: {
+									if (wireType !== 2)
+										break;
+									message.v1AvatarUploadForm = $root.org.signal.chat.common.S3UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.v1AvatarUploadForm);
+									message._v1AvatarUploadForm = "v1AvatarUploadForm";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetProfileResult;
+				})();
+
+				profile.SetProfileResponse = (function() {
+
+					const SetProfileResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetProfileResponse.prototype.result = null;
+					SetProfileResponse.prototype.expectedDataWriteConflict = null;
+					SetProfileResponse.prototype.paymentsForbiddenInRegion = null;
+					SetProfileResponse.prototype.expectedVersionWriteConflict = null;
+					SetProfileResponse.prototype.profilesV2CapabilityRequired = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetProfileResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["result", "expectedDataWriteConflict", "paymentsForbiddenInRegion", "expectedVersionWriteConflict", "profilesV2CapabilityRequired"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetProfileResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.result != null && $Object.hasOwnProperty.call(message, "result"))
+							$root.org.signal.chat.profile.SetProfileResult.encode(message.result, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.expectedDataWriteConflict != null && $Object.hasOwnProperty.call(message, "expectedDataWriteConflict"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.expectedDataWriteConflict, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.paymentsForbiddenInRegion != null && $Object.hasOwnProperty.call(message, "paymentsForbiddenInRegion"))
+							$root.org.signal.chat.profile.PaymentsForbiddenInRegion.encode(message.paymentsForbiddenInRegion, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.expectedVersionWriteConflict != null && $Object.hasOwnProperty.call(message, "expectedVersionWriteConflict"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.expectedVersionWriteConflict, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.profilesV2CapabilityRequired != null && $Object.hasOwnProperty.call(message, "profilesV2CapabilityRequired"))
+							$root.org.signal.chat.profile.ProfilesV2CapabilityRequired.encode(message.profilesV2CapabilityRequired, writer.uint32(122).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetProfileResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.SetProfileResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.result = $root.org.signal.chat.profile.SetProfileResult.decode(reader, reader.size(), $undefined, _depth + 1, message.result);
+									message.response = "result";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.expectedDataWriteConflict = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.expectedDataWriteConflict);
+									message.response = "expectedDataWriteConflict";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.paymentsForbiddenInRegion = $root.org.signal.chat.profile.PaymentsForbiddenInRegion.decode(reader, reader.size(), $undefined, _depth + 1, message.paymentsForbiddenInRegion);
+									message.response = "paymentsForbiddenInRegion";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.expectedVersionWriteConflict = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.expectedVersionWriteConflict);
+									message.response = "expectedVersionWriteConflict";
+									continue;
+								}
+							case 15: {
+									if (wireType !== 2)
+										break;
+									message.profilesV2CapabilityRequired = $root.org.signal.chat.profile.ProfilesV2CapabilityRequired.decode(reader, reader.size(), $undefined, _depth + 1, message.profilesV2CapabilityRequired);
+									message.response = "profilesV2CapabilityRequired";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetProfileResponse;
+				})();
+
+				profile.GetProfileRequest = (function() {
+
+					const GetProfileRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetProfileRequest.prototype.accountIdentifier = null;
+					GetProfileRequest.prototype.version = $util.newBuffer([]);
+					GetProfileRequest.prototype.etag = $util.newBuffer([]);
+
+					GetProfileRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountIdentifier != null && $Object.hasOwnProperty.call(message, "accountIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.accountIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version.length)
+							writer.uint32(18).bytes(message.version);
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(26).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetProfileRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetProfileRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.accountIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.accountIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.version = value;
+									else
+										delete message.version;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetProfileRequest;
+				})();
+
+				profile.GetProfileAnonymousRequest = (function() {
+
+					const GetProfileAnonymousRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetProfileAnonymousRequest.prototype.request = null;
+					GetProfileAnonymousRequest.prototype.unidentifiedAccessKey = null;
+					GetProfileAnonymousRequest.prototype.groupSendToken = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetProfileAnonymousRequest.prototype, "authentication", {
+						get: $util.oneOfGetter($oneOfFields = ["unidentifiedAccessKey", "groupSendToken"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetProfileAnonymousRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
+							$root.org.signal.chat.profile.GetProfileRequest.encode(message.request, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey"))
+							writer.uint32(18).bytes(message.unidentifiedAccessKey);
+						if (message.groupSendToken != null && $Object.hasOwnProperty.call(message, "groupSendToken"))
+							writer.uint32(26).bytes(message.groupSendToken);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetProfileAnonymousRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetProfileAnonymousRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.request = $root.org.signal.chat.profile.GetProfileRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.unidentifiedAccessKey = reader.bytes();
+									message.authentication = "unidentifiedAccessKey";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.groupSendToken = reader.bytes();
+									message.authentication = "groupSendToken";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetProfileAnonymousRequest;
+				})();
+
+				profile.AccountInfo = (function() {
+
+					const AccountInfo = function (properties) {
+						this.badgeIds = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					AccountInfo.prototype.identityKey = $util.newBuffer([]);
+					AccountInfo.prototype.unidentifiedAccessKeyFingerprint = $util.newBuffer([]);
+					AccountInfo.prototype.unrestrictedUnidentifiedAccess = false;
+					AccountInfo.prototype.badgeIds = $util.emptyArray;
+
+					AccountInfo.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.identityKey != null && $Object.hasOwnProperty.call(message, "identityKey") && message.identityKey.length)
+							writer.uint32(10).bytes(message.identityKey);
+						if (message.unidentifiedAccessKeyFingerprint != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKeyFingerprint") && message.unidentifiedAccessKeyFingerprint.length)
+							writer.uint32(18).bytes(message.unidentifiedAccessKeyFingerprint);
+						if (message.unrestrictedUnidentifiedAccess != null && $Object.hasOwnProperty.call(message, "unrestrictedUnidentifiedAccess") && message.unrestrictedUnidentifiedAccess !== false)
+							writer.uint32(24).bool(message.unrestrictedUnidentifiedAccess);
+						if (message.badgeIds != null && message.badgeIds.length)
+							for (let i = 0; i < message.badgeIds.length; ++i)
+								writer.uint32(34).string(message.badgeIds[i]);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					AccountInfo.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.AccountInfo();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.identityKey = value;
+									else
+										delete message.identityKey;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.unidentifiedAccessKeyFingerprint = value;
+									else
+										delete message.unidentifiedAccessKeyFingerprint;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.unrestrictedUnidentifiedAccess = value;
+									else
+										delete message.unrestrictedUnidentifiedAccess;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if (!(message.badgeIds && message.badgeIds.length))
+										message.badgeIds = [];
+									message.badgeIds.push(reader.stringVerify());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return AccountInfo;
+				})();
+
+				profile.ProfileResult = (function() {
+
+					const ProfileResult = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ProfileResult.prototype.data = $util.newBuffer([]);
+					ProfileResult.prototype.paymentAddress = $util.newBuffer([]);
+					ProfileResult.prototype.accountInfo = null;
+					ProfileResult.prototype.etag = $util.newBuffer([]);
+
+					ProfileResult.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.data != null && $Object.hasOwnProperty.call(message, "data") && message.data.length)
+							writer.uint32(10).bytes(message.data);
+						if (message.paymentAddress != null && $Object.hasOwnProperty.call(message, "paymentAddress") && message.paymentAddress.length)
+							writer.uint32(18).bytes(message.paymentAddress);
+						if (message.accountInfo != null && $Object.hasOwnProperty.call(message, "accountInfo"))
+							$root.org.signal.chat.profile.AccountInfo.encode(message.accountInfo, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(34).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ProfileResult.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.ProfileResult();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.data = value;
+									else
+										delete message.data;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.paymentAddress = value;
+									else
+										delete message.paymentAddress;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.accountInfo = $root.org.signal.chat.profile.AccountInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.accountInfo);
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ProfileResult;
+				})();
+
+				profile.LegacyProfileResult = (function() {
+
+					const LegacyProfileResult = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					LegacyProfileResult.prototype.name = $util.newBuffer([]);
+					LegacyProfileResult.prototype.about = $util.newBuffer([]);
+					LegacyProfileResult.prototype.aboutEmoji = $util.newBuffer([]);
+					LegacyProfileResult.prototype.avatar = "";
+					LegacyProfileResult.prototype.phoneNumberSharing = $util.newBuffer([]);
+					LegacyProfileResult.prototype.paymentAddress = $util.newBuffer([]);
+					LegacyProfileResult.prototype.accountInfo = null;
+
+					LegacyProfileResult.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name.length)
+							writer.uint32(10).bytes(message.name);
+						if (message.about != null && $Object.hasOwnProperty.call(message, "about") && message.about.length)
+							writer.uint32(18).bytes(message.about);
+						if (message.aboutEmoji != null && $Object.hasOwnProperty.call(message, "aboutEmoji") && message.aboutEmoji.length)
+							writer.uint32(26).bytes(message.aboutEmoji);
+						if (message.avatar != null && $Object.hasOwnProperty.call(message, "avatar") && message.avatar !== "")
+							writer.uint32(34).string(message.avatar);
+						if (message.phoneNumberSharing != null && $Object.hasOwnProperty.call(message, "phoneNumberSharing") && message.phoneNumberSharing.length)
+							writer.uint32(42).bytes(message.phoneNumberSharing);
+						if (message.paymentAddress != null && $Object.hasOwnProperty.call(message, "paymentAddress") && message.paymentAddress.length)
+							writer.uint32(50).bytes(message.paymentAddress);
+						if (message.accountInfo != null && $Object.hasOwnProperty.call(message, "accountInfo"))
+							$root.org.signal.chat.profile.AccountInfo.encode(message.accountInfo, writer.uint32(58).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					LegacyProfileResult.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.LegacyProfileResult();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.name = value;
+									else
+										delete message.name;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.about = value;
+									else
+										delete message.about;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.aboutEmoji = value;
+									else
+										delete message.aboutEmoji;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.avatar = value;
+									else
+										delete message.avatar;
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.phoneNumberSharing = value;
+									else
+										delete message.phoneNumberSharing;
+									continue;
+								}
+							case 6: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.paymentAddress = value;
+									else
+										delete message.paymentAddress;
+									continue;
+								}
+							case 7: {
+									if (wireType !== 2)
+										break;
+									message.accountInfo = $root.org.signal.chat.profile.AccountInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.accountInfo);
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return LegacyProfileResult;
+				})();
+
+				profile.GetProfileResponse = (function() {
+
+					const GetProfileResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetProfileResponse.prototype.profile = null;
+					GetProfileResponse.prototype.etagMatched = null;
+					GetProfileResponse.prototype.notFound = null;
+					GetProfileResponse.prototype.legacyProfile = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetProfileResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["profile", "etagMatched", "notFound", "legacyProfile"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetProfileResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.profile != null && $Object.hasOwnProperty.call(message, "profile"))
+							$root.org.signal.chat.profile.ProfileResult.encode(message.profile, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etagMatched != null && $Object.hasOwnProperty.call(message, "etagMatched"))
+							writer.uint32(16).bool(message.etagMatched);
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.legacyProfile != null && $Object.hasOwnProperty.call(message, "legacyProfile"))
+							$root.org.signal.chat.profile.LegacyProfileResult.encode(message.legacyProfile, writer.uint32(122).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetProfileResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetProfileResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.profile = $root.org.signal.chat.profile.ProfileResult.decode(reader, reader.size(), $undefined, _depth + 1, message.profile);
+									message.response = "profile";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									message.etagMatched = reader.bool();
+									message.response = "etagMatched";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							case 15: {
+									if (wireType !== 2)
+										break;
+									message.legacyProfile = $root.org.signal.chat.profile.LegacyProfileResult.decode(reader, reader.size(), $undefined, _depth + 1, message.legacyProfile);
+									message.response = "legacyProfile";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetProfileResponse;
+				})();
+
+				profile.GetProfileAnonymousResponse = (function() {
+
+					const GetProfileAnonymousResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetProfileAnonymousResponse.prototype.profile = null;
+					GetProfileAnonymousResponse.prototype.etagMatched = null;
+					GetProfileAnonymousResponse.prototype.notFound = null;
+					GetProfileAnonymousResponse.prototype.failedUnidentifiedAuthorization = null;
+					GetProfileAnonymousResponse.prototype.profileV1 = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetProfileAnonymousResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["profile", "etagMatched", "notFound", "failedUnidentifiedAuthorization", "profileV1"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetProfileAnonymousResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.profile != null && $Object.hasOwnProperty.call(message, "profile"))
+							$root.org.signal.chat.profile.ProfileResult.encode(message.profile, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etagMatched != null && $Object.hasOwnProperty.call(message, "etagMatched"))
+							writer.uint32(16).bool(message.etagMatched);
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.failedUnidentifiedAuthorization != null && $Object.hasOwnProperty.call(message, "failedUnidentifiedAuthorization"))
+							$root.org.signal.chat.errors.FailedUnidentifiedAuthorization.encode(message.failedUnidentifiedAuthorization, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.profileV1 != null && $Object.hasOwnProperty.call(message, "profileV1"))
+							$root.org.signal.chat.profile.LegacyProfileResult.encode(message.profileV1, writer.uint32(122).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetProfileAnonymousResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetProfileAnonymousResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.profile = $root.org.signal.chat.profile.ProfileResult.decode(reader, reader.size(), $undefined, _depth + 1, message.profile);
+									message.response = "profile";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									message.etagMatched = reader.bool();
+									message.response = "etagMatched";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.failedUnidentifiedAuthorization = $root.org.signal.chat.errors.FailedUnidentifiedAuthorization.decode(reader, reader.size(), $undefined, _depth + 1, message.failedUnidentifiedAuthorization);
+									message.response = "failedUnidentifiedAuthorization";
+									continue;
+								}
+							case 15: {
+									if (wireType !== 2)
+										break;
+									message.profileV1 = $root.org.signal.chat.profile.LegacyProfileResult.decode(reader, reader.size(), $undefined, _depth + 1, message.profileV1);
+									message.response = "profileV1";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetProfileAnonymousResponse;
+				})();
+
+				profile.CredentialType = (function() {
+					const valuesById = $Object.create(null), values = $Object.create(valuesById);
+					values[valuesById[0] = "CREDENTIAL_TYPE_UNSPECIFIED"] = 0;
+					values[valuesById[1] = "CREDENTIAL_TYPE_EXPIRING_PROFILE_KEY"] = 1;
+					return values;
+				})();
+
+				profile.GetExpiringProfileKeyCredentialRequest = (function() {
+
+					const GetExpiringProfileKeyCredentialRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExpiringProfileKeyCredentialRequest.prototype.accountIdentifier = null;
+					GetExpiringProfileKeyCredentialRequest.prototype.credentialRequest = $util.newBuffer([]);
+					GetExpiringProfileKeyCredentialRequest.prototype.credentialType = 0;
+					GetExpiringProfileKeyCredentialRequest.prototype.version = $util.newBuffer([]);
+
+					GetExpiringProfileKeyCredentialRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.accountIdentifier != null && $Object.hasOwnProperty.call(message, "accountIdentifier"))
+							$root.org.signal.chat.common.ServiceIdentifier.encode(message.accountIdentifier, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.credentialRequest != null && $Object.hasOwnProperty.call(message, "credentialRequest") && message.credentialRequest.length)
+							writer.uint32(18).bytes(message.credentialRequest);
+						if (message.credentialType != null && $Object.hasOwnProperty.call(message, "credentialType") && message.credentialType !== 0)
+							writer.uint32(24).int32(message.credentialType);
+						if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version.length)
+							writer.uint32(34).bytes(message.version);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExpiringProfileKeyCredentialRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.accountIdentifier = $root.org.signal.chat.common.ServiceIdentifier.decode(reader, reader.size(), $undefined, _depth + 1, message.accountIdentifier);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.credentialRequest = value;
+									else
+										delete message.credentialRequest;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.credentialType = value;
+									else
+										delete message.credentialType;
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.version = value;
+									else
+										delete message.version;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExpiringProfileKeyCredentialRequest;
+				})();
+
+				profile.GetExpiringProfileKeyCredentialAnonymousRequest = (function() {
+
+					const GetExpiringProfileKeyCredentialAnonymousRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExpiringProfileKeyCredentialAnonymousRequest.prototype.request = null;
+					GetExpiringProfileKeyCredentialAnonymousRequest.prototype.unidentifiedAccessKey = $util.newBuffer([]);
+
+					GetExpiringProfileKeyCredentialAnonymousRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
+							$root.org.signal.chat.profile.GetExpiringProfileKeyCredentialRequest.encode(message.request, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.unidentifiedAccessKey != null && $Object.hasOwnProperty.call(message, "unidentifiedAccessKey") && message.unidentifiedAccessKey.length)
+							writer.uint32(18).bytes(message.unidentifiedAccessKey);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExpiringProfileKeyCredentialAnonymousRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialAnonymousRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.request = $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.unidentifiedAccessKey = value;
+									else
+										delete message.unidentifiedAccessKey;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExpiringProfileKeyCredentialAnonymousRequest;
+				})();
+
+				profile.GetExpiringProfileKeyCredentialResult = (function() {
+
+					const GetExpiringProfileKeyCredentialResult = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExpiringProfileKeyCredentialResult.prototype.profileKeyCredential = $util.newBuffer([]);
+
+					GetExpiringProfileKeyCredentialResult.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.profileKeyCredential != null && $Object.hasOwnProperty.call(message, "profileKeyCredential") && message.profileKeyCredential.length)
+							writer.uint32(10).bytes(message.profileKeyCredential);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExpiringProfileKeyCredentialResult.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialResult();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.profileKeyCredential = value;
+									else
+										delete message.profileKeyCredential;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExpiringProfileKeyCredentialResult;
+				})();
+
+				profile.GetExpiringProfileKeyCredentialAnonymousResponse = (function() {
+
+					const GetExpiringProfileKeyCredentialAnonymousResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetExpiringProfileKeyCredentialAnonymousResponse.prototype.result = null;
+					GetExpiringProfileKeyCredentialAnonymousResponse.prototype.notFound = null;
+					GetExpiringProfileKeyCredentialAnonymousResponse.prototype.failedUnidentifiedAuthorization = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetExpiringProfileKeyCredentialAnonymousResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["result", "notFound", "failedUnidentifiedAuthorization"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetExpiringProfileKeyCredentialAnonymousResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.result != null && $Object.hasOwnProperty.call(message, "result"))
+							$root.org.signal.chat.profile.GetExpiringProfileKeyCredentialResult.encode(message.result, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.failedUnidentifiedAuthorization != null && $Object.hasOwnProperty.call(message, "failedUnidentifiedAuthorization"))
+							$root.org.signal.chat.errors.FailedUnidentifiedAuthorization.encode(message.failedUnidentifiedAuthorization, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetExpiringProfileKeyCredentialAnonymousResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialAnonymousResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.result = $root.org.signal.chat.profile.GetExpiringProfileKeyCredentialResult.decode(reader, reader.size(), $undefined, _depth + 1, message.result);
+									message.response = "result";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.failedUnidentifiedAuthorization = $root.org.signal.chat.errors.FailedUnidentifiedAuthorization.decode(reader, reader.size(), $undefined, _depth + 1, message.failedUnidentifiedAuthorization);
+									message.response = "failedUnidentifiedAuthorization";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetExpiringProfileKeyCredentialAnonymousResponse;
+				})();
+
+				profile.GetAvatarCredentialsRequest = (function() {
+
+					const GetAvatarCredentialsRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAvatarCredentialsRequest.prototype.avatarCredentialsRequest = $util.newBuffer([]);
+
+					GetAvatarCredentialsRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarCredentialsRequest != null && $Object.hasOwnProperty.call(message, "avatarCredentialsRequest") && message.avatarCredentialsRequest.length)
+							writer.uint32(10).bytes(message.avatarCredentialsRequest);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAvatarCredentialsRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetAvatarCredentialsRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.avatarCredentialsRequest = value;
+									else
+										delete message.avatarCredentialsRequest;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAvatarCredentialsRequest;
+				})();
+
+				profile.GetAvatarCredentialsResponse = (function() {
+
+					const GetAvatarCredentialsResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAvatarCredentialsResponse.prototype.avatarCredentials = null;
+					GetAvatarCredentialsResponse.prototype.missingZkCredentialKey = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetAvatarCredentialsResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["avatarCredentials", "missingZkCredentialKey"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetAvatarCredentialsResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarCredentials != null && $Object.hasOwnProperty.call(message, "avatarCredentials"))
+							writer.uint32(10).bytes(message.avatarCredentials);
+						if (message.missingZkCredentialKey != null && $Object.hasOwnProperty.call(message, "missingZkCredentialKey"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.missingZkCredentialKey, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAvatarCredentialsResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetAvatarCredentialsResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.avatarCredentials = reader.bytes();
+									message.response = "avatarCredentials";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.missingZkCredentialKey = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.missingZkCredentialKey);
+									message.response = "missingZkCredentialKey";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAvatarCredentialsResponse;
+				})();
+
+				profile.GetAvatarUploadFormRequest = (function() {
+
+					const GetAvatarUploadFormRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAvatarUploadFormRequest.prototype.avatarCredentialsPresentation = $util.newBuffer([]);
+					GetAvatarUploadFormRequest.prototype.uploadLength = 0;
+
+					GetAvatarUploadFormRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "avatarCredentialsPresentation") && message.avatarCredentialsPresentation.length)
+							writer.uint32(10).bytes(message.avatarCredentialsPresentation);
+						if (message.uploadLength != null && $Object.hasOwnProperty.call(message, "uploadLength") && message.uploadLength !== 0)
+							writer.uint32(16).uint32(message.uploadLength);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAvatarUploadFormRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetAvatarUploadFormRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.avatarCredentialsPresentation = value;
+									else
+										delete message.avatarCredentialsPresentation;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.uploadLength = value;
+									else
+										delete message.uploadLength;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAvatarUploadFormRequest;
+				})();
+
+				profile.GetAvatarUploadFormResponse = (function() {
+
+					const GetAvatarUploadFormResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetAvatarUploadFormResponse.prototype.avatarUploadForm = null;
+					GetAvatarUploadFormResponse.prototype.invalidCredentialsPresentation = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetAvatarUploadFormResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["avatarUploadForm", "invalidCredentialsPresentation"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetAvatarUploadFormResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarUploadForm != null && $Object.hasOwnProperty.call(message, "avatarUploadForm"))
+							$root.org.signal.chat.common.S3UploadForm.encode(message.avatarUploadForm, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.invalidCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "invalidCredentialsPresentation"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.invalidCredentialsPresentation, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetAvatarUploadFormResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.GetAvatarUploadFormResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.avatarUploadForm = $root.org.signal.chat.common.S3UploadForm.decode(reader, reader.size(), $undefined, _depth + 1, message.avatarUploadForm);
+									message.response = "avatarUploadForm";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.invalidCredentialsPresentation = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.invalidCredentialsPresentation);
+									message.response = "invalidCredentialsPresentation";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetAvatarUploadFormResponse;
+				})();
+
+				profile.ExtendAvatarTTLRequest = (function() {
+
+					const ExtendAvatarTTLRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ExtendAvatarTTLRequest.prototype.avatarCredentialsPresentation = $util.newBuffer([]);
+
+					ExtendAvatarTTLRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "avatarCredentialsPresentation") && message.avatarCredentialsPresentation.length)
+							writer.uint32(10).bytes(message.avatarCredentialsPresentation);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ExtendAvatarTTLRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.ExtendAvatarTTLRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.avatarCredentialsPresentation = value;
+									else
+										delete message.avatarCredentialsPresentation;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ExtendAvatarTTLRequest;
+				})();
+
+				profile.ExtendAvatarTTLResponse = (function() {
+
+					const ExtendAvatarTTLResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ExtendAvatarTTLResponse.prototype.path = null;
+					ExtendAvatarTTLResponse.prototype.invalidCredentialsPresentation = null;
+					ExtendAvatarTTLResponse.prototype.notFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(ExtendAvatarTTLResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["path", "invalidCredentialsPresentation", "notFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					ExtendAvatarTTLResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.path != null && $Object.hasOwnProperty.call(message, "path"))
+							writer.uint32(10).string(message.path);
+						if (message.invalidCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "invalidCredentialsPresentation"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.invalidCredentialsPresentation, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.notFound != null && $Object.hasOwnProperty.call(message, "notFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.notFound, writer.uint32(26).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ExtendAvatarTTLResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.ExtendAvatarTTLResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.path = reader.stringVerify();
+									message.response = "path";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.invalidCredentialsPresentation = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.invalidCredentialsPresentation);
+									message.response = "invalidCredentialsPresentation";
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									message.notFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.notFound);
+									message.response = "notFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ExtendAvatarTTLResponse;
+				})();
+
+				profile.DeleteAvatarRequest = (function() {
+
+					const DeleteAvatarRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAvatarRequest.prototype.avatarCredentialsPresentation = $util.newBuffer([]);
+
+					DeleteAvatarRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.avatarCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "avatarCredentialsPresentation") && message.avatarCredentialsPresentation.length)
+							writer.uint32(10).bytes(message.avatarCredentialsPresentation);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAvatarRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.DeleteAvatarRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.avatarCredentialsPresentation = value;
+									else
+										delete message.avatarCredentialsPresentation;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAvatarRequest;
+				})();
+
+				profile.DeleteAvatarResponse = (function() {
+
+					const DeleteAvatarResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					DeleteAvatarResponse.prototype.success = null;
+					DeleteAvatarResponse.prototype.invalidCredentialsPresentation = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(DeleteAvatarResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "invalidCredentialsPresentation"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					DeleteAvatarResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.invalidCredentialsPresentation != null && $Object.hasOwnProperty.call(message, "invalidCredentialsPresentation"))
+							$root.org.signal.chat.errors.FailedZkAuthentication.encode(message.invalidCredentialsPresentation, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					DeleteAvatarResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.profile.DeleteAvatarResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.invalidCredentialsPresentation = $root.org.signal.chat.errors.FailedZkAuthentication.decode(reader, reader.size(), $undefined, _depth + 1, message.invalidCredentialsPresentation);
+									message.response = "invalidCredentialsPresentation";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return DeleteAvatarResponse;
+				})();
+
+				return profile;
+			})();
+
 			return chat;
 		})();
 

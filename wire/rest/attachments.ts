@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { json, nothing, route } from '../route.ts'
 import { decimal } from '../types.ts'
+import { PostForm } from './profiles.ts'
 
 /** `uploadLength=` in bytes; absent means as much as is allowed. */
 export const uploadLength = decimal(z.int().min(0)).optional()
@@ -13,16 +14,7 @@ export const UploadForm = z.object({
   signedUploadLocation: z.string(),
 })
 
-const StickerForm = z.object({
-  id: z.int(),
-  key: z.string(),
-  credential: z.string(),
-  acl: z.string(),
-  algorithm: z.string(),
-  date: z.string(),
-  policy: z.string(),
-  signature: z.string(),
-})
+const StickerForm = PostForm.extend({ id: z.int() })
 
 export const attachmentsRoutes = {
   form: route({

@@ -19,7 +19,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { parseBasic } from '../../kit/router.ts'
-import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import type { Sql, Statement, Written } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf, type SaltedHash } from './account.ts'
 import { AccountCache } from './account-cache.ts'
 import { type DataReport, dataReport } from './data-report.ts'
@@ -254,6 +254,26 @@ export class Accounts {
       if (!change) return outcome
       const next = { ...change.account, version: account.version + 1 }
       if (await this.put(next, change.others)) return outcome
+    }
+    throw new Refusal('unavailable')
+  }
+
+  /**
+   * Writes what `decide` says of an account as it is now, and asks it again if the account changed meanwhile; an empty list
+   * writes nothing. `unmet` counts in that list. Refuses if the device is gone (401), or too many write at once (503).
+   */
+  async writeBy(
+    address: DeviceAddress,
+    decide: (account: Account, device: Device) => readonly Statement[],
+  ): Promise<Written> {
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const { account, device } = await this.of(address)
+      const statements = decide(account, device)
+      if (statements.length === 0) return { ok: true, outcomes: [] }
+      const written = await this.#sql.write([this.#store.standing(account), ...statements])
+      if (written.ok) return { ok: true, outcomes: written.outcomes.slice(1) }
+      if (written.unmet > 0) return { ok: false, unmet: written.unmet - 1 }
+      this.#cache.changed(account)
     }
     throw new Refusal('unavailable')
   }

@@ -103,6 +103,15 @@ export class AccountStore {
     ]
   }
 
+  /** Changes nothing; unmet if the account is no longer at this version. */
+  standing(account: Account): Statement {
+    return {
+      sql: 'UPDATE accounts SET version = version WHERE aci = $1 AND version = $2',
+      args: [uuidToBytes(account.aci), account.version],
+      must: 1,
+    }
+  }
+
   /** Removes an account; unmet at 0 if it is no longer at this version. */
   deletion(account: Account): Statement[] {
     const aci = uuidToBytes(account.aci)

@@ -1,5 +1,5 @@
 // Who may reach an account without saying who they are (signal-api §0.6).
-import { timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { ServiceId as LibsignalServiceId } from '@signalapp/libsignal-client'
 import {
   GroupSendDerivedKeyPair,
@@ -61,3 +61,7 @@ function opens(access: Exclude<Unidentified, { kind: 'group-send-token' }>, acco
   if (access.kind === 'unrestricted' || own === undefined) return false
   return own.length === access.key.length && timingSafeEqual(own, access.key)
 }
+
+/** HMAC-SHA256 under the access key of 32 zero bytes: shows that one knows the key without telling it. */
+export const accessKeyFingerprint = ({ unidentifiedAccessKey }: Account): Uint8Array | undefined =>
+  unidentifiedAccessKey && createHmac('sha256', unidentifiedAccessKey).update(Buffer.alloc(32)).digest()

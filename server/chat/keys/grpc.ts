@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import type { EcSignedPreKey, EcPreKey as WireEcPreKey } from '../../../wire/gen/common.js'
 import { KeysAnonymous, Keys as KeysService } from '../../../wire/gen/keys.js'
 import { EC_PUBLIC_KEY_BYTES, KEM_PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../../wire/limits.ts'
@@ -6,8 +5,8 @@ import type { Access } from '../../../wire/route.ts'
 import { MAX_DEVICE_ID, MAX_KEY_ID, type ServiceId } from '../../../wire/types.ts'
 import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Account } from '../accounts/account.ts'
 import { readIdentityType, readServiceIdentifier } from '../accounts/service-identifier.ts'
+import { accessKeyFingerprint } from '../accounts/unidentified-access.ts'
 import type { DeviceBundle, Keys, KeyUpload, Taken } from './keys.ts'
 
 type PreKeysRequest = Parameters<typeof KeysService.rpcs.getPreKeys.request.encode>[0]
@@ -106,7 +105,7 @@ const bundles = (taken: Extract<Taken, { kind: 'taken' }>) => ({
   identityKey: taken.identityKey,
   devicePreKeys: Object.fromEntries(taken.devices.map((device) => [device.deviceId, bundle(device)])),
   unrestrictedUnidentifiedAccess: taken.account.unrestrictedUnidentifiedAccess,
-  unidentifiedAccessKeyFingerprint: fingerprint(taken.account),
+  unidentifiedAccessKeyFingerprint: accessKeyFingerprint(taken.account),
 })
 
 const bundle = (device: DeviceBundle) => ({
@@ -115,7 +114,3 @@ const bundle = (device: DeviceBundle) => ({
   kemOneTimePreKey: device.kem,
   registrationId: device.registrationId,
 })
-
-/** HMAC-SHA256 under the access key of 32 zero bytes: shows that one knows the key without telling it. */
-const fingerprint = ({ unidentifiedAccessKey }: Account): Uint8Array | undefined =>
-  unidentifiedAccessKey && createHmac('sha256', unidentifiedAccessKey).update(Buffer.alloc(32)).digest()
