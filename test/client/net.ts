@@ -28,12 +28,15 @@ export function openNet({ urls, tls }: Ready, httpVersion: HttpVersion): LS.Net.
 
 // The library adds its typed calls to the connections by module augmentation, which Node's module resolution misses.
 export type AuthChat = LS.Net.AuthenticatedChatConnection &
+  LS.Net.AuthAccountsService &
   LS.Net.AuthBackupsService &
   LS.Net.AuthKeysService &
   LS.Net.AuthMessagesService &
-  LS.Net.AuthStickersService
+  LS.Net.AuthStickersService &
+  LS.Net.AuthUsernamesService
 export type UnauthChat = LS.Net.UnauthenticatedChatConnection &
   LS.Net.UnauthBackupsService &
   LS.Net.UnauthKeysService &
   LS.Net.UnauthMessagesService &
-  LS.Net.UnauthProfilesService
+  LS.Net.UnauthProfilesService &
+  LS.Net.UnauthUsernamesService

@@ -288,6 +288,19 @@ test('of many who want one name at once one gets it, and each of the others the 
   assert.equal(got.filter((one) => one === 'taken').length, 1)
 })
 
+test('of two who confirm one expired reservation at once, one gets the name, and the other is told', async (t) => {
+  const { one, other, reserve, confirm, ownerOf, accountOf, clock } = await open(t)
+  for (const who of [one, other]) {
+    assert.equal(await reserve(who, ADA), ADA)
+    clock.advance(5 * MINUTE_MS)
+  }
+  const kinds = (await Promise.all([confirm(one, ADA), confirm(other, ADA)])).map(({ kind }) => kind)
+  assert.deepEqual(kinds.toSorted(), ['confirmed', 'lost'])
+  const [winner, loser] = kinds[0] === 'confirmed' ? [one, other] : [other, one]
+  assert.equal(await ownerOf(ADA), winner.aci)
+  assert.equal((await accountOf(loser)).usernameHash, undefined)
+})
+
 test('every operation has its limiter, by account or by address', async (t) => {
   const { one, own, usernames, ownerOf, linked, limited } = await open(t)
   await own(one, ADA)
