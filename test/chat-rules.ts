@@ -138,7 +138,10 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   accounts.keeps(recovery)
   verification.onVerified((e164) => recovery.verified(e164))
   const numberProof = new NumberProof(verification, recovery)
-  const lock = new RegistrationLock({ accounts, recovery, limits, clock, random, events })
+  const lock = new RegistrationLock({
+    ...{ accounts, recovery, limits, clock, random, events },
+    svr2Credentials: (aci) => ({ username: aci, password: 'svr2' }),
+  })
   const totp = new Totp({ sql, accounts, limits, clock, random })
   accounts.keeps(totp)
   const registration = new Registration({

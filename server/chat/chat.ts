@@ -64,6 +64,7 @@ import { registrationRest } from './registration/rest.ts'
 import { registrationLockGrpc } from './registration-lock/grpc.ts'
 import { RegistrationLock } from './registration-lock/registration-lock.ts'
 import { registrationLockRest } from './registration-lock/rest.ts'
+import { totpGrpc } from './totp/grpc.ts'
 import { Totp } from './totp/totp.ts'
 import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
@@ -145,7 +146,10 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.keeps(recovery)
   verification.onVerified((e164) => recovery.verified(e164))
   const numberProof = new NumberProof(verification, recovery)
-  const lock = new RegistrationLock({ accounts, recovery, limits, clock, random, events })
+  const lock = new RegistrationLock({
+    ...{ accounts, recovery, limits, clock, random, events },
+    svr2Credentials: (aci) => services.svr2.issue(aci),
+  })
   const totp = new Totp({ sql, accounts, limits, clock, random })
   accounts.keeps(totp)
   const { requiredCapabilities } = config.registration
@@ -192,12 +196,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         ...registrationLockGrpc(lock),
         ...recoveryGrpc(recovery),
         ...zkCredentialKeysGrpc(zkKeys),
+        ...totpGrpc(totp),
         changeNumber: 'unimplemented',
-        generateTotpKey: 'unimplemented',
-        confirmTotpKey: 'unimplemented',
-        listTotpKeys: 'unimplemented',
-        setTotpKeyMetadata: 'unimplemented',
-        removeTotpKey: 'unimplemented',
       }),
       ...implementService(AccountsAnonymous, {
         ...accountsAnonymousGrpc(accounts, access),

@@ -54,7 +54,7 @@ async function chatOf(t: TestContext): Promise<Chat> {
 
 test('every endpoint of the inventory is in the ledger once', () => {
   assert.equal(of('REST').length, 113)
-  assert.equal(of('RPC').length, 104)
+  assert.equal(of('RPC').length, 109)
   assert.equal(
     new Set(ENTRIES.map(({ kind, endpoint }) => `${kind} ${shapeOf(endpoint)}`)).size,
     ENTRIES.length,

@@ -31,6 +31,11 @@ export declare const Accounts: {
     readonly listTotpKeys: Rpc<typeof ListTotpKeysRequest, typeof ListTotpKeysResponse, false>
     readonly setTotpKeyMetadata: Rpc<typeof SetTotpKeyMetadataRequest, typeof SetTotpKeyMetadataResponse, false>
     readonly removeTotpKey: Rpc<typeof RemoveTotpKeyRequest, typeof RemoveTotpKeyResponse, false>
+    readonly listMfaKeys: Rpc<typeof ListMfaKeysRequest, typeof ListMfaKeysResponse, false>
+    readonly setMfaKeyMetadata: Rpc<typeof SetMfaKeyMetadataRequest, typeof SetMfaKeyMetadataResponse, false>
+    readonly removeMfaKey: Rpc<typeof RemoveMfaKeyRequest, typeof RemoveMfaKeyResponse, false>
+    readonly startMfaVerification: Rpc<typeof StartMfaVerificationRequest, typeof StartMfaVerificationResponse, false>
+    readonly finishMfaVerification: Rpc<typeof FinishMfaVerificationRequest, typeof FinishMfaVerificationResponse, false>
   }
 }
 
@@ -590,3 +595,100 @@ export declare const RemoveTotpKeyRequest: Codec<RemoveTotpKeyRequest, RemoveTot
 export type RemoveTotpKeyResponse = Readonly<Record<string, never>>
 export type RemoveTotpKeyResponseInit = Readonly<Record<string, never>>
 export declare const RemoveTotpKeyResponse: Codec<RemoveTotpKeyResponse, RemoveTotpKeyResponseInit>
+
+export type ListMfaKeysRequest = Readonly<Record<string, never>>
+export type ListMfaKeysRequestInit = Readonly<Record<string, never>>
+export declare const ListMfaKeysRequest: Codec<ListMfaKeysRequest, ListMfaKeysRequestInit>
+
+export declare const MfaKeyType: {
+  readonly MFA_KEY_TYPE_UNSPECIFIED: 0
+  readonly MFA_KEY_TYPE_TOTP: 1
+  readonly MFA_KEY_TYPE_WEBAUTHN: 2
+}
+
+export type MfaKeyMetadata = {
+  readonly metadataCiphertext: Uint8Array<ArrayBuffer>
+  readonly type: number
+}
+export type MfaKeyMetadataInit = {
+  readonly metadataCiphertext?: Uint8Array | null | undefined
+  readonly type?: number | null | undefined
+}
+export declare const MfaKeyMetadata: Codec<MfaKeyMetadata, MfaKeyMetadataInit>
+
+export type ListMfaKeysResponse = {
+  readonly keys: Readonly<Record<string, MfaKeyMetadata>>
+}
+export type ListMfaKeysResponseInit = {
+  readonly keys?: Readonly<Record<string, MfaKeyMetadataInit>> | null | undefined
+}
+export declare const ListMfaKeysResponse: Codec<ListMfaKeysResponse, ListMfaKeysResponseInit>
+
+export type SetMfaKeyMetadataRequest = {
+  readonly keyId: number
+  readonly metadataCiphertext: Uint8Array<ArrayBuffer>
+}
+export type SetMfaKeyMetadataRequestInit = {
+  readonly keyId?: number | null | undefined
+  readonly metadataCiphertext?: Uint8Array | null | undefined
+}
+export declare const SetMfaKeyMetadataRequest: Codec<SetMfaKeyMetadataRequest, SetMfaKeyMetadataRequestInit>
+
+export type SetMfaKeyMetadataResponse = (
+  | { readonly response: 'metadataUpdated'; readonly metadataUpdated: SetMfaKeyMetadataResponse_MetadataUpdated; readonly keyNotFound: null }
+  | { readonly response: 'keyNotFound'; readonly keyNotFound: errors.NotFound; readonly metadataUpdated: null }
+  | { readonly response: undefined; readonly metadataUpdated: null; readonly keyNotFound: null }
+)
+export type SetMfaKeyMetadataResponseInit = (
+  | { readonly metadataUpdated: SetMfaKeyMetadataResponse_MetadataUpdatedInit; readonly keyNotFound?: null | undefined }
+  | { readonly keyNotFound: errors.NotFoundInit; readonly metadataUpdated?: null | undefined }
+)
+export declare const SetMfaKeyMetadataResponse: Codec<SetMfaKeyMetadataResponse, SetMfaKeyMetadataResponseInit>
+
+export type SetMfaKeyMetadataResponse_MetadataUpdated = Readonly<Record<string, never>>
+export type SetMfaKeyMetadataResponse_MetadataUpdatedInit = Readonly<Record<string, never>>
+export declare const SetMfaKeyMetadataResponse_MetadataUpdated: Codec<SetMfaKeyMetadataResponse_MetadataUpdated, SetMfaKeyMetadataResponse_MetadataUpdatedInit>
+
+export type RemoveMfaKeyRequest = {
+  readonly keyId: number
+}
+export type RemoveMfaKeyRequestInit = {
+  readonly keyId?: number | null | undefined
+}
+export declare const RemoveMfaKeyRequest: Codec<RemoveMfaKeyRequest, RemoveMfaKeyRequestInit>
+
+export type RemoveMfaKeyResponse = Readonly<Record<string, never>>
+export type RemoveMfaKeyResponseInit = Readonly<Record<string, never>>
+export declare const RemoveMfaKeyResponse: Codec<RemoveMfaKeyResponse, RemoveMfaKeyResponseInit>
+
+export type StartMfaVerificationRequest = Readonly<Record<string, never>>
+export type StartMfaVerificationRequestInit = Readonly<Record<string, never>>
+export declare const StartMfaVerificationRequest: Codec<StartMfaVerificationRequest, StartMfaVerificationRequestInit>
+
+export type StartMfaVerificationResponse = {
+  readonly hasTotp: boolean
+}
+export type StartMfaVerificationResponseInit = {
+  readonly hasTotp?: boolean | null | undefined
+}
+export declare const StartMfaVerificationResponse: Codec<StartMfaVerificationResponse, StartMfaVerificationResponseInit>
+
+export type FinishMfaVerificationRequest = (
+  | { readonly credential: 'oneTimePassword'; readonly oneTimePassword: number; readonly webauthnJson: null }
+  | { readonly credential: 'webauthnJson'; readonly webauthnJson: string; readonly oneTimePassword: null }
+  | { readonly credential: undefined; readonly oneTimePassword: null; readonly webauthnJson: null }
+)
+export type FinishMfaVerificationRequestInit = (
+  | { readonly oneTimePassword: number; readonly webauthnJson?: null | undefined }
+  | { readonly webauthnJson: string; readonly oneTimePassword?: null | undefined }
+  | { readonly oneTimePassword?: null | undefined; readonly webauthnJson?: null | undefined }
+)
+export declare const FinishMfaVerificationRequest: Codec<FinishMfaVerificationRequest, FinishMfaVerificationRequestInit>
+
+export type FinishMfaVerificationResponse = {
+  readonly success: boolean
+}
+export type FinishMfaVerificationResponseInit = {
+  readonly success?: boolean | null | undefined
+}
+export declare const FinishMfaVerificationResponse: Codec<FinishMfaVerificationResponse, FinishMfaVerificationResponseInit>

@@ -138,6 +138,36 @@ export const Accounts = {
       request: codecs.org.signal.chat.account.RemoveTotpKeyRequest,
       response: codecs.org.signal.chat.account.RemoveTotpKeyResponse,
     },
+    listMfaKeys: {
+      path: '/org.signal.chat.account.Accounts/ListMfaKeys',
+      stream: false,
+      request: codecs.org.signal.chat.account.ListMfaKeysRequest,
+      response: codecs.org.signal.chat.account.ListMfaKeysResponse,
+    },
+    setMfaKeyMetadata: {
+      path: '/org.signal.chat.account.Accounts/SetMfaKeyMetadata',
+      stream: false,
+      request: codecs.org.signal.chat.account.SetMfaKeyMetadataRequest,
+      response: codecs.org.signal.chat.account.SetMfaKeyMetadataResponse,
+    },
+    removeMfaKey: {
+      path: '/org.signal.chat.account.Accounts/RemoveMfaKey',
+      stream: false,
+      request: codecs.org.signal.chat.account.RemoveMfaKeyRequest,
+      response: codecs.org.signal.chat.account.RemoveMfaKeyResponse,
+    },
+    startMfaVerification: {
+      path: '/org.signal.chat.account.Accounts/StartMfaVerification',
+      stream: false,
+      request: codecs.org.signal.chat.account.StartMfaVerificationRequest,
+      response: codecs.org.signal.chat.account.StartMfaVerificationResponse,
+    },
+    finishMfaVerification: {
+      path: '/org.signal.chat.account.Accounts/FinishMfaVerification',
+      stream: false,
+      request: codecs.org.signal.chat.account.FinishMfaVerificationRequest,
+      response: codecs.org.signal.chat.account.FinishMfaVerificationResponse,
+    },
   },
 }
 export const AccountsAnonymous = {
@@ -235,3 +265,16 @@ export const SetTotpKeyMetadataResponse = codecs.org.signal.chat.account.SetTotp
 export const SetTotpKeyMetadataResponse_MetadataUpdated = codecs.org.signal.chat.account.SetTotpKeyMetadataResponse.MetadataUpdated
 export const RemoveTotpKeyRequest = codecs.org.signal.chat.account.RemoveTotpKeyRequest
 export const RemoveTotpKeyResponse = codecs.org.signal.chat.account.RemoveTotpKeyResponse
+export const ListMfaKeysRequest = codecs.org.signal.chat.account.ListMfaKeysRequest
+export const MfaKeyType = codecs.org.signal.chat.account.MfaKeyType
+export const MfaKeyMetadata = codecs.org.signal.chat.account.MfaKeyMetadata
+export const ListMfaKeysResponse = codecs.org.signal.chat.account.ListMfaKeysResponse
+export const SetMfaKeyMetadataRequest = codecs.org.signal.chat.account.SetMfaKeyMetadataRequest
+export const SetMfaKeyMetadataResponse = codecs.org.signal.chat.account.SetMfaKeyMetadataResponse
+export const SetMfaKeyMetadataResponse_MetadataUpdated = codecs.org.signal.chat.account.SetMfaKeyMetadataResponse.MetadataUpdated
+export const RemoveMfaKeyRequest = codecs.org.signal.chat.account.RemoveMfaKeyRequest
+export const RemoveMfaKeyResponse = codecs.org.signal.chat.account.RemoveMfaKeyResponse
+export const StartMfaVerificationRequest = codecs.org.signal.chat.account.StartMfaVerificationRequest
+export const StartMfaVerificationResponse = codecs.org.signal.chat.account.StartMfaVerificationResponse
+export const FinishMfaVerificationRequest = codecs.org.signal.chat.account.FinishMfaVerificationRequest
+export const FinishMfaVerificationResponse = codecs.org.signal.chat.account.FinishMfaVerificationResponse

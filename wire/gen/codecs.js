@@ -5680,6 +5680,1017 @@ export const org = $root.org = (() => {
 					return RemoveTotpKeyResponse;
 				})();
 
+				account.ListMfaKeysRequest = (function() {
+
+					const ListMfaKeysRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListMfaKeysRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListMfaKeysRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ListMfaKeysRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ListMfaKeysRequest;
+				})();
+
+				account.MfaKeyType = (function() {
+					const valuesById = $Object.create(null), values = $Object.create(valuesById);
+					values[valuesById[0] = "MFA_KEY_TYPE_UNSPECIFIED"] = 0;
+					values[valuesById[1] = "MFA_KEY_TYPE_TOTP"] = 1;
+					values[valuesById[2] = "MFA_KEY_TYPE_WEBAUTHN"] = 2;
+					return values;
+				})();
+
+				account.MfaKeyMetadata = (function() {
+
+					const MfaKeyMetadata = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					MfaKeyMetadata.prototype.metadataCiphertext = $util.newBuffer([]);
+					MfaKeyMetadata.prototype.type = 0;
+
+					MfaKeyMetadata.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.metadataCiphertext != null && $Object.hasOwnProperty.call(message, "metadataCiphertext") && message.metadataCiphertext.length)
+							writer.uint32(10).bytes(message.metadataCiphertext);
+						if (message.type != null && $Object.hasOwnProperty.call(message, "type") && message.type !== 0)
+							writer.uint32(16).int32(message.type);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					MfaKeyMetadata.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.MfaKeyMetadata();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.metadataCiphertext = value;
+									else
+										delete message.metadataCiphertext;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.type = value;
+									else
+										delete message.type;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return MfaKeyMetadata;
+				})();
+
+				account.ListMfaKeysResponse = (function() {
+
+					const ListMfaKeysResponse = function (properties) {
+						this.keys = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ListMfaKeysResponse.prototype.keys = $util.emptyObject;
+
+					ListMfaKeysResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keys != null && $Object.hasOwnProperty.call(message, "keys"))
+							for (let keys = $Object.keys(message.keys), i = 0; i < keys.length; ++i) {
+								writer.uint32(10).fork().uint32(8).uint32(keys[i]);
+								$root.org.signal.chat.account.MfaKeyMetadata.encode(message.keys[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ListMfaKeysResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.ListMfaKeysResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (message.keys === $util.emptyObject)
+										message.keys = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = 0;
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 0)
+												break;
+											key = reader.uint32();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.account.MfaKeyMetadata.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									message.keys[key] = value || new $root.org.signal.chat.account.MfaKeyMetadata();
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ListMfaKeysResponse;
+				})();
+
+				account.SetMfaKeyMetadataRequest = (function() {
+
+					const SetMfaKeyMetadataRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetMfaKeyMetadataRequest.prototype.keyId = 0;
+					SetMfaKeyMetadataRequest.prototype.metadataCiphertext = $util.newBuffer([]);
+
+					SetMfaKeyMetadataRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyId != null && $Object.hasOwnProperty.call(message, "keyId") && message.keyId !== 0)
+							writer.uint32(8).uint32(message.keyId);
+						if (message.metadataCiphertext != null && $Object.hasOwnProperty.call(message, "metadataCiphertext") && message.metadataCiphertext.length)
+							writer.uint32(18).bytes(message.metadataCiphertext);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetMfaKeyMetadataRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetMfaKeyMetadataRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.keyId = value;
+									else
+										delete message.keyId;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.metadataCiphertext = value;
+									else
+										delete message.metadataCiphertext;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetMfaKeyMetadataRequest;
+				})();
+
+				account.SetMfaKeyMetadataResponse = (function() {
+
+					const SetMfaKeyMetadataResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetMfaKeyMetadataResponse.prototype.metadataUpdated = null;
+					SetMfaKeyMetadataResponse.prototype.keyNotFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetMfaKeyMetadataResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["metadataUpdated", "keyNotFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetMfaKeyMetadataResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.metadataUpdated != null && $Object.hasOwnProperty.call(message, "metadataUpdated"))
+							$root.org.signal.chat.account.SetMfaKeyMetadataResponse.MetadataUpdated.encode(message.metadataUpdated, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.keyNotFound != null && $Object.hasOwnProperty.call(message, "keyNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.keyNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetMfaKeyMetadataResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.SetMfaKeyMetadataResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.metadataUpdated = $root.org.signal.chat.account.SetMfaKeyMetadataResponse.MetadataUpdated.decode(reader, reader.size(), $undefined, _depth + 1, message.metadataUpdated);
+									message.response = "metadataUpdated";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.keyNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.keyNotFound);
+									message.response = "keyNotFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					SetMfaKeyMetadataResponse.MetadataUpdated = (function() {
+
+						const MetadataUpdated = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						MetadataUpdated.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						MetadataUpdated.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.account.SetMfaKeyMetadataResponse.MetadataUpdated();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								reader.skipType(tag & 7, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return MetadataUpdated;
+					})();
+
+					return SetMfaKeyMetadataResponse;
+				})();
+
+				account.RemoveMfaKeyRequest = (function() {
+
+					const RemoveMfaKeyRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveMfaKeyRequest.prototype.keyId = 0;
+
+					RemoveMfaKeyRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.keyId != null && $Object.hasOwnProperty.call(message, "keyId") && message.keyId !== 0)
+							writer.uint32(8).uint32(message.keyId);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveMfaKeyRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.RemoveMfaKeyRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.keyId = value;
+									else
+										delete message.keyId;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveMfaKeyRequest;
+				})();
+
+				account.RemoveMfaKeyResponse = (function() {
+
+					const RemoveMfaKeyResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveMfaKeyResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveMfaKeyResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.RemoveMfaKeyResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveMfaKeyResponse;
+				})();
+
+				account.StartMfaVerificationRequest = (function() {
+
+					const StartMfaVerificationRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					StartMfaVerificationRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					StartMfaVerificationRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.StartMfaVerificationRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return StartMfaVerificationRequest;
+				})();
+
+				account.StartMfaVerificationResponse = (function() {
+
+					const StartMfaVerificationResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					StartMfaVerificationResponse.prototype.hasTotp = false;
+
+					StartMfaVerificationResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.hasTotp != null && $Object.hasOwnProperty.call(message, "hasTotp") && message.hasTotp !== false)
+							writer.uint32(8).bool(message.hasTotp);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					StartMfaVerificationResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.StartMfaVerificationResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.hasTotp = value;
+									else
+										delete message.hasTotp;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return StartMfaVerificationResponse;
+				})();
+
+				account.FinishMfaVerificationRequest = (function() {
+
+					const FinishMfaVerificationRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					FinishMfaVerificationRequest.prototype.oneTimePassword = null;
+					FinishMfaVerificationRequest.prototype.webauthnJson = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(FinishMfaVerificationRequest.prototype, "credential", {
+						get: $util.oneOfGetter($oneOfFields = ["oneTimePassword", "webauthnJson"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					FinishMfaVerificationRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.oneTimePassword != null && $Object.hasOwnProperty.call(message, "oneTimePassword"))
+							writer.uint32(8).uint32(message.oneTimePassword);
+						if (message.webauthnJson != null && $Object.hasOwnProperty.call(message, "webauthnJson"))
+							writer.uint32(18).string(message.webauthnJson);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					FinishMfaVerificationRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.FinishMfaVerificationRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									message.oneTimePassword = reader.uint32();
+									message.credential = "oneTimePassword";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.webauthnJson = reader.stringVerify();
+									message.credential = "webauthnJson";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return FinishMfaVerificationRequest;
+				})();
+
+				account.FinishMfaVerificationResponse = (function() {
+
+					const FinishMfaVerificationResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					FinishMfaVerificationResponse.prototype.success = false;
+
+					FinishMfaVerificationResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success") && message.success !== false)
+							writer.uint32(8).bool(message.success);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					FinishMfaVerificationResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.account.FinishMfaVerificationResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.bool())
+										message.success = value;
+									else
+										delete message.success;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return FinishMfaVerificationResponse;
+				})();
+
 				return account;
 			})();
 

@@ -69,7 +69,7 @@ export const AccountIdentity = z.object({
 /** The account is locked for so many milliseconds; the credentials reach the PIN that opens it. */
 export const RegistrationLockFailure = z.object({
   timeRemaining: z.int(),
-  svr2Credentials: z.object({ username: z.string(), password: z.string() }).optional(),
+  svr2Credentials: z.object({ username: z.string(), password: z.string() }),
 })
 export type RegistrationLockFailure = z.output<typeof RegistrationLockFailure>
 

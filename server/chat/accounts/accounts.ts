@@ -248,8 +248,11 @@ export class Accounts {
     address: DeviceAddress,
     decide: (account: Account) => Promise<Decision<Outcome>>,
   ): Promise<Outcome> {
+    let createdAtMs: number | undefined
     for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
-      const { account } = await this.of(address)
+      const { account, device } = await this.of(address)
+      createdAtMs ??= device.createdAtMs
+      if (device.createdAtMs !== createdAtMs) throw new Refusal('invalid-credentials')
       const { outcome, change } = await decide(account)
       if (!change) return outcome
       const next = { ...change.account, version: account.version + 1 }

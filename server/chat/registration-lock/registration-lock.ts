@@ -21,7 +21,7 @@ export const LOCK_LASTS_MS = 7 * 86_400_000
 export type Locked = {
   readonly kind: 'locked'
   readonly timeRemainingMs: number
-  readonly svr2: Credentials | undefined
+  readonly svr2: Credentials
 }
 
 export type RegistrationLockOptions = {
@@ -31,7 +31,7 @@ export type RegistrationLockOptions = {
   readonly clock: Clock
   readonly random: Random
   readonly events: ChatEvents
-  readonly svr2Credentials?: (aci: Aci) => Credentials
+  readonly svr2Credentials: (aci: Aci) => Credentials
 }
 
 export class RegistrationLock {
@@ -86,7 +86,7 @@ export class RegistrationLock {
     this.#options.events.registrationLockHeld()
     accounts.sendAway(account.aci, allDevicesOf(account))
     for (const tell of this.#onAttempt) tell(account)
-    const svr2 = this.#options.svr2Credentials?.(account.aci)
+    const svr2 = this.#options.svr2Credentials(account.aci)
     return { kind: 'locked', timeRemainingMs: this.#remainingMs(account), svr2 }
   }
 

@@ -18,5 +18,5 @@ export const registrationLockRest = (lock: RegistrationLock): Bound[] =>
 /** The body of a 423. */
 export const lockedBody = ({ timeRemainingMs, svr2 }: Locked): RegistrationLockFailure => ({
   timeRemaining: timeRemainingMs,
-  ...(svr2 && { svr2Credentials: svr2 }),
+  svr2Credentials: svr2,
 })

@@ -3,7 +3,6 @@ import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
-import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -14,7 +13,6 @@ export const MAX_KEYS = 2
 /** Clients know ids up to here. */
 const MAX_KEY_ID = 127
 export const CONFIRM_WITHIN_MS = 86_400_000
-const MAX_RETRIES = 10
 
 /** Statements for the transaction that relies on the password: they are unmet if it was used meanwhile. */
 export type Checked =
@@ -30,7 +28,7 @@ export type TotpOptions = {
 }
 
 /** What comes of a look at the keys: a result, with what is to be written for it. */
-type Decision<T> = { readonly result: T; readonly statements?: readonly Statement[] }
+type Decided<T> = { readonly result: T; readonly statements?: readonly Statement[] }
 
 export class Totp {
   readonly #store: TotpStore
@@ -127,19 +125,15 @@ export class Totp {
     return step === newest?.lastStep ? newest?.id : undefined
   }
 
-  /** Every change is one of the account, too: what was decided on what was read holds when it is written. */
-  async #decide<T>(
+  #decide<T>(
     caller: DeviceAddress,
-    decide: (keys: readonly TotpKey[], pending: PendingKey | undefined) => Decision<T>,
+    decide: (keys: readonly TotpKey[], pending: PendingKey | undefined) => Decided<T>,
   ): Promise<T> {
-    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
-      const { account } = await this.#accounts.of(caller)
+    return this.#accounts.decideBy(caller, async (account) => {
       const [keys, pending] = await Promise.all([this.#store.keys(caller.aci), this.#pending(caller.aci)])
-      const { result, statements } = decide(keys, pending)
-      if (!statements) return result
-      if (await this.#accounts.put({ ...account, version: account.version + 1 }, statements)) return result
-    }
-    throw new Refusal('unavailable')
+      const { result: outcome, statements } = decide(keys, pending)
+      return statements ? { outcome, change: { account, others: statements } } : { outcome }
+    })
   }
 
   async #pending(aci: Aci): Promise<PendingKey | undefined> {
