@@ -14,6 +14,7 @@ import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { SenderCertificates } from '../server/chat/credentials/sender-certificates.ts'
 import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
+import { GroupMessages } from '../server/chat/messages/group-messages.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
 import { Queues } from '../server/chat/messages/queues.ts'
 import { Readers } from '../server/chat/messages/readers.ts'
@@ -115,6 +116,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
+  const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls({}, () => 'https://own'), random })
@@ -158,7 +160,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ issuer, services, credentials, trustRoot },
     ...{ signatures, attachments },
     ...{ usernames, readers },
-    ...{ messages, receipts, verification, recovery, numberProof, lock, totp, registration },
+    ...{ messages, groups, receipts, verification, recovery, numberProof, lock, totp, registration },
     ...{ bugs, onBug, limited: limitStore.taken },
   }
 }

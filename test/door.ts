@@ -19,6 +19,14 @@ const HEADERS = { 'x-colour': text, authorization: text, 'x-forwarded-for': text
 const about = { auth: 'none', summary: '' } as const
 const routes = {
   echo: route({ ...about, method: 'POST', path: '/echo', body: octets(), replies: { 200: octets() } }),
+  echoMore: route({
+    ...about,
+    method: 'POST',
+    path: '/echo/more',
+    body: octets(),
+    maxBodyBytes: 600 * 1024,
+    replies: { 200: octets() },
+  }),
   headers: route({
     ...about,
     method: 'GET',
@@ -71,6 +79,7 @@ export async function openDoor(t: TestContext) {
   const onBug = (error: unknown) => void bugs.push(error)
   const bound = implement(routes, {
     echo: async ({ body }) => ({ status: 200, body }),
+    echoMore: async ({ body }) => ({ status: 200, body }),
     headers: async ({ headers, userAgent }) => ({ status: 200, body: { ...headers, userAgent } }),
     none: async () => ({ status: 204 }),
     same: async () => ({ status: 304 }),

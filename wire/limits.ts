@@ -12,3 +12,7 @@ export const USERNAME_HASH_BYTES = 32
 export const MAX_USERNAME_HASHES = 20
 /** Bytes of the encrypted username behind a link. */
 export const MAX_USERNAME_CIPHERTEXT_BYTES = 128
+/** Bytes of a request's body, where its route does not say otherwise. */
+export const MAX_BODY_BYTES = 512 * 1024
+/** Bytes of a multi-recipient message: a large message, and 100 bytes for each of 5000 recipients. */
+export const MAX_MULTI_RECIPIENT_BYTES = 32 + 256 * 1024 + 5000 * 100

@@ -14,6 +14,7 @@ const MEANING: Readonly<Record<number, string>> = {
 const SECURITY: Readonly<Record<Auth, readonly Readonly<Record<string, readonly string[]>>[]>> = {
   device: [{ device: [] }],
   'device-or-unidentified': [{ device: [] }, { accessKey: [] }, { groupSendToken: [] }],
+  unidentified: [{ accessKey: [] }, { groupSendToken: [] }],
   anonymous: [],
   none: [],
   basic: [{ basic: [] }],

@@ -1,5 +1,6 @@
 // The contract kernel: a route is data, and handlers, clients and documents derive their types from it.
 import type { z } from 'zod'
+import { MAX_BODY_BYTES } from './limits.ts'
 import type { Codec } from './service.ts'
 import type { DeviceAddress } from './types.ts'
 
@@ -7,10 +8,11 @@ import type { DeviceAddress } from './types.ts'
  * Who may call.
  * `device`: Basic credentials of a device, or the identity of an authenticated socket.
  * `device-or-unidentified`: a device, or an access key or group send token in a header.
+ * `unidentified`: credentials are forbidden; an access key or group send token in a header counts, and so does neither.
  * `anonymous`: credentials are forbidden (400, or 403 where the route declares that). `none`: credentials are not
  * looked at. `basic`: they are parameters of the call.
  */
-export type Auth = 'device' | 'device-or-unidentified' | 'anonymous' | 'none' | 'basic'
+export type Auth = 'device' | 'device-or-unidentified' | 'unidentified' | 'anonymous' | 'none' | 'basic'
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'HEAD'
 
 /** How a body travels: bytes on the wire, a value in the code. */
@@ -115,6 +117,8 @@ export type Route = {
   readonly query: Fields
   readonly headers: Fields
   readonly body: AnyBody
+  /** Beyond so many bytes the answer is 413. */
+  readonly maxBodyBytes: number
   readonly replies: Readonly<Record<number, AnyBody>>
 }
 
@@ -129,12 +133,14 @@ type Complete<R extends Declared> = {
   readonly query: R['query'] extends Fields ? R['query'] : Record<never, never>
   readonly headers: R['headers'] extends Fields ? R['headers'] : Record<never, never>
   readonly body: R['body'] extends AnyBody ? R['body'] : Body<undefined>
+  readonly maxBodyBytes: number
   readonly replies: R['replies']
 }
 
 /** Declares a route; what is left out is empty. */
 export function route<const R extends Declared>(declared: R): Complete<R> {
-  const complete = { limiters: [], params: {}, query: {}, headers: {}, body: nothing, ...declared }
+  const empty = { limiters: [], params: {}, query: {}, headers: {}, body: nothing }
+  const complete = { ...empty, maxBodyBytes: MAX_BODY_BYTES, ...declared }
   return complete as unknown as Complete<R>
 }
 
@@ -148,10 +154,13 @@ export type Access =
   /** Claims that the target lets everybody in; over REST that is any access key. */
   | { readonly kind: 'unrestricted' }
   | { readonly kind: 'none' }
+/** The same of a caller that does not say who it is. */
+export type Unidentified = Exclude<Access, { kind: 'device' }>
 
 type Caller = {
   device: DeviceAddress
   'device-or-unidentified': Access
+  unidentified: Unidentified
   anonymous: undefined
   none: undefined
   basic: Credentials

@@ -8,6 +8,7 @@ export const ROUTES_PAGE = join(import.meta.dirname, '..', 'docs', 'protocol', '
 const CALLER = {
   device: 'a device',
   'device-or-unidentified': 'a device, or whoever shows an access key or group send token',
+  unidentified: 'whoever shows an access key or group send token, without credentials',
   anonymous: 'anybody without credentials',
   none: 'anybody',
   basic: 'anybody, with a number and a password',

@@ -13,7 +13,7 @@ import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
 import { verificationRoutes } from './rest/verification.ts'
-import type { Route, Routes } from './route.ts'
+import type { Auth, Route, Routes } from './route.ts'
 
 /** By capability, in the order of their names. */
 export const ROUTES = {
@@ -40,13 +40,14 @@ export const allRoutes = (): NamedRoute[] =>
     Object.entries(routes as Routes).map(([name, route]) => ({ capability, name, route })),
   )
 
+const MAY_CONTRADICT: ReadonlySet<Auth> = new Set(['anonymous', 'unidentified', 'device-or-unidentified'])
+
 /** The statuses that the door and the limiters may answer with, besides those that the route declares. */
 export function generalStatuses(route: Route): number[] {
   const statuses = [413]
   if (route.auth === 'device' || route.auth === 'device-or-unidentified' || route.auth === 'basic')
     statuses.push(401)
-  const refusesCredentials = route.auth === 'anonymous' && !(403 in route.replies)
-  if (refusesCredentials || route.auth === 'device-or-unidentified') statuses.push(400)
+  if (MAY_CONTRADICT.has(route.auth) && !(403 in route.replies)) statuses.push(400)
   const hasInput = [route.params, route.query, route.headers].some((fields) => Object.keys(fields).length > 0)
   if (hasInput || route.body.contentType !== undefined) statuses.push(422)
   if (route.limiters.length > 0) statuses.push(429)

@@ -40,6 +40,7 @@ import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
 import { Keys } from './keys/keys.ts'
 import { keysRest } from './keys/rest.ts'
+import { GroupMessages } from './messages/group-messages.ts'
 import { messagesGrpc } from './messages/grpc.ts'
 import { Messages } from './messages/messages.ts'
 import { Queues } from './messages/queues.ts'
@@ -120,6 +121,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
   const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
+  const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
   const profileStore = new ProfileStore(sql)
@@ -178,7 +180,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...callingRest(calling),
       ...devicesRest(accounts),
       ...keysRest(keys),
-      ...messagesRest(messages),
+      ...messagesRest(messages, groups),
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
       ...profilesRest(profiles, new IdentityCheck(accounts, limits)),
@@ -207,7 +209,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...callingGrpc(calling),
       ...keysGrpc(keys),
       ...attachmentsGrpc(attachments),
-      ...messagesGrpc(messages, readers),
+      ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
     ],
     admit: sockets.admit,

@@ -149,12 +149,30 @@ for (const httpVersion of HTTP_VERSIONS) {
 
   test(`a body above the limit is 413, and the limit itself is taken ${over}`, async (t) => {
     const { ready, clock } = await openDoor(t)
-    await using https = Https.open(ready, httpVersion)
-    const limit = 512 * 1024
-    assert.equal((await https.call('POST', '/echo', { body: Buffer.alloc(limit) })).status, 200)
-    const refused = await https.call('POST', '/echo', { body: Buffer.alloc(limit + 1) })
-    assert.equal(refused.status, 413)
-    assert.equal(refused.headers['x-signal-timestamp'], String(clock.nowMs()))
+    for (const [path, limit] of [
+      ['/echo', 512 * 1024],
+      ['/echo/more', 600 * 1024],
+      ['/nowhere', 512 * 1024],
+    ] as const) {
+      await using https = Https.open(ready, httpVersion)
+      const taken = await https.call('POST', path, { body: Buffer.alloc(limit) })
+      assert.equal(taken.status, path === '/nowhere' ? 404 : 200)
+      const refused = await https.call('POST', path, { body: Buffer.alloc(limit + 1) })
+      assert.equal(refused.status, 413, path)
+      assert.equal(refused.headers['x-signal-timestamp'], String(clock.nowMs()))
+    }
+  })
+
+  test(`a body inside a socket has the limit of its route ${over}`, async (t) => {
+    const { ready } = await openDoor(t)
+    await using socket = await RawSocket.open(ready, httpVersion)
+    const ask = async (path: string, bytes: number) =>
+      (await socket.ask('POST', path, [], Buffer.alloc(bytes))).status
+    assert.deepEqual([await ask('/echo', 512 * 1024), await ask('/echo', 512 * 1024 + 1)], [200, 413])
+    assert.deepEqual(
+      [await ask('/echo/more', 600 * 1024), await ask('/echo/more', 600 * 1024 + 1)],
+      [200, 413],
+    )
   })
 
   test(`doors that close say goodbye, finish what is in progress, and let nobody in ${over}`, async (t) => {

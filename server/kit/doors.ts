@@ -11,6 +11,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { MAX_BODY_BYTES } from '../../wire/limits.ts'
 import { limiterAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { GrpcDoor } from './grpc.ts'
@@ -48,7 +49,6 @@ export type Doors = {
 }
 
 const SETTLE_POLL_MS = 20
-const MAX_BODY_BYTES = 512 * 1024
 const MAX_HEADER_BYTES = 16 * 1024
 const TIMEOUTS: Timeouts = { handshakeMs: 10_000, headersMs: 10_000, requestMs: 30_000, idleMs: 120_000 }
 /** How often Node looks for HTTP/1.1 clients that are late. */
@@ -75,8 +75,16 @@ const HTTP2_OPTIONS = {
 
 type Body = { readonly bytes: Buffer } | { readonly status: number }
 
-/** Gathers a body; above the limit, too late, or when the client goes away, a status instead. */
-function gather(source: Duplex | IncomingMessage, clock: Clock, withinMs: number): Promise<Body> {
+/**
+ * Gathers a body; above the limit, too late, or when the client goes away, a status instead. `maxBytes` is asked when
+ * a body is longer than most may be.
+ */
+function gather(
+  source: Duplex | IncomingMessage,
+  clock: Clock,
+  withinMs: number,
+  maxBytes: () => number,
+): Promise<Body> {
   return new Promise((resolve) => {
     const timer = clock.after(withinMs, () => resolve({ status: 408 }))
     const settle = (body: Body) => {
@@ -87,7 +95,7 @@ function gather(source: Duplex | IncomingMessage, clock: Clock, withinMs: number
     let size = 0
     source.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > MAX_BODY_BYTES) settle({ status: 413 })
+      if (size > MAX_BODY_BYTES && size > maxBytes()) settle({ status: 413 })
       else chunks.push(chunk)
     })
     source.on('end', () => settle({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }))
@@ -285,10 +293,13 @@ class OpenDoors implements Doors {
   ): Promise<Response> {
     this.inProgress++
     try {
-      const body = await gather(source, this.options.clock, this.timeouts.requestMs)
+      const { clock, router } = this.options
+      const body = await gather(source, clock, this.timeouts.requestMs, () =>
+        router.maxBodyBytes(method, target),
+      )
       if ('status' in body) return { status: body.status, headers: this.timestamp(), body: Buffer.alloc(0) }
       const channel = { door: 'rest', remoteAddress } as const
-      return await this.options.router.handle({ method, target, headers, body: body.bytes, channel })
+      return await router.handle({ method, target, headers, body: body.bytes, channel })
     } finally {
       this.inProgress--
     }

@@ -8,7 +8,7 @@ import { parseBasic, type Request, Router } from './router.ts'
 
 const ALICE: DeviceAddress = { aci: '9d0652a3-dcc3-4d11-975f-74d61598733f' as Aci, deviceId: 3 }
 const replies = { 200: json(z.object({ caller: z.unknown() })) }
-const auths = ['device', 'device-or-unidentified', 'anonymous', 'none', 'basic'] as const
+const auths = ['device', 'device-or-unidentified', 'unidentified', 'anonymous', 'none', 'basic'] as const
 
 /** A route of each class that tells who the caller was found to be. */
 const who = auths.map(
@@ -58,38 +58,43 @@ const asDevice = JSON.stringify({ kind: 'device', device: ALICE })
 const NOBODY = 'null'
 const NONE = '{"kind":"none"}'
 const CALLERS: readonly [string, Request['channel'], Request['headers'], readonly (string | number)[]][] = [
-  ['nobody', rest, {}, [401, NONE, NOBODY, NOBODY, 401]],
-  ['a device', rest, right, [device, asDevice, 400, NOBODY, '{"username":"alice","password":"right"}']],
-  ['a wrong password', rest, wrong, [401, 401, 400, NOBODY, '{"username":"alice","password":"wrong"}']],
-  ['credentials that are none', rest, garbage, [401, 401, 400, NOBODY, 401]],
-  ['a device on its socket', socket, {}, [device, asDevice, 400, NOBODY, 401]],
-  ['a stranger on a socket', stranger, {}, [401, NONE, NOBODY, NOBODY, 401]],
+  ['nobody', rest, {}, [401, NONE, NONE, NOBODY, NOBODY, 401]],
+  ['a device', rest, right, [device, asDevice, 400, 400, NOBODY, '{"username":"alice","password":"right"}']],
+  ['a wrong password', rest, wrong, [401, 401, 400, 400, NOBODY, '{"username":"alice","password":"wrong"}']],
+  ['credentials that are none', rest, garbage, [401, 401, 400, 400, NOBODY, 401]],
+  ['a device on its socket', socket, {}, [device, asDevice, 400, 400, NOBODY, 401]],
+  ['a stranger on a socket', stranger, {}, [401, NONE, NONE, NOBODY, NOBODY, 401]],
   [
     'a stranger on a socket with credentials inside',
     stranger,
     right,
-    [401, NONE, NOBODY, NOBODY, '{"username":"alice","password":"right"}'],
+    [401, NONE, NONE, NOBODY, NOBODY, '{"username":"alice","password":"right"}'],
   ],
   [
     'a device on its socket with wrong credentials inside',
     socket,
     garbage,
-    [device, asDevice, 400, NOBODY, 401],
+    [device, asDevice, 400, 400, NOBODY, 401],
   ],
-  ['an access key', rest, key, [401, 'access-key', NOBODY, NOBODY, 401]],
-  ['an access key that is none', rest, badKey, [401, 401, NOBODY, NOBODY, 401]],
-  ['an access key that is too short', rest, shortKey, [401, 401, NOBODY, NOBODY, 401]],
-  ['an access key on a stranger’s socket', stranger, key, [401, 'access-key', NOBODY, NOBODY, 401]],
+  ['an access key', rest, key, [401, 'access-key', 'access-key', NOBODY, NOBODY, 401]],
+  ['an access key that is none', rest, badKey, [401, 401, 401, NOBODY, NOBODY, 401]],
+  ['an access key that is too short', rest, shortKey, [401, 401, 401, NOBODY, NOBODY, 401]],
+  [
+    'an access key on a stranger’s socket',
+    stranger,
+    key,
+    [401, 'access-key', 'access-key', NOBODY, NOBODY, 401],
+  ],
   [
     'an access key beside a device',
     rest,
     { ...right, ...key },
-    [device, asDevice, 400, NOBODY, '{"username":"alice","password":"right"}'],
+    [device, asDevice, 400, 400, NOBODY, '{"username":"alice","password":"right"}'],
   ],
-  ['a token', rest, token, [401, 'group-send-token', NOBODY, NOBODY, 401]],
-  ['a token that is none', rest, badToken, [401, 401, NOBODY, NOBODY, 401]],
-  ['a token beside a key', rest, { ...token, ...key }, [401, 400, NOBODY, NOBODY, 401]],
-  ['a token beside a device', socket, token, [device, 400, 400, NOBODY, 401]],
+  ['a token', rest, token, [401, 'group-send-token', 'group-send-token', NOBODY, NOBODY, 401]],
+  ['a token that is none', rest, badToken, [401, 401, 401, NOBODY, NOBODY, 401]],
+  ['a token beside a key', rest, { ...token, ...key }, [401, 400, 400, NOBODY, NOBODY, 401]],
+  ['a token beside a device', socket, token, [device, 400, 400, 400, NOBODY, 401]],
 ]
 
 for (const [name, channel, headers, expected] of CALLERS)

@@ -1,6 +1,7 @@
 // The one router behind every door: finds the route, establishes the caller, decodes, calls, encodes.
 import FindMyWay from 'find-my-way'
 import type { z } from 'zod'
+import { MAX_BODY_BYTES } from '../../wire/limits.ts'
 import {
   type Access,
   type Bound,
@@ -8,6 +9,7 @@ import {
   Malformed,
   type Method,
   type Route,
+  type Unidentified,
 } from '../../wire/route.ts'
 import { type DeviceAddress, decodeBase64 } from '../../wire/types.ts'
 import type { Clock } from './clock.ts'
@@ -117,6 +119,12 @@ export class Router {
     }
   }
 
+  /** How many bytes of body the request may have. */
+  maxBodyBytes(method: string, target: string): number {
+    const found = isMethod(method) ? this.table.find(method, target) : null
+    return found?.store ? (found.store as Entry).bound.route.maxBodyBytes : MAX_BODY_BYTES
+  }
+
   private async call(
     entry: Entry,
     request: Request,
@@ -124,6 +132,7 @@ export class Router {
     query: Record<string, string>,
   ): Promise<Response> {
     const { route, handle } = entry.bound
+    if (request.body.length > route.maxBodyBytes) throw new Refusal('too-large')
     const established = this.establish(route, request)
     const caller = established instanceof Promise ? await established : established
     const reply = await handle({
@@ -152,9 +161,11 @@ export class Router {
       case 'basic':
         return parseBasic(request.headers['authorization']) ?? refuse('invalid-credentials')
       case 'anonymous':
-        if (isIdentified(request))
-          throw new Refusal(403 in route.replies ? 'forbidden' : 'credentials-forbidden')
+        mustBeUnidentified(request, 403 in route.replies ? 'forbidden' : 'credentials-forbidden')
         return undefined
+      case 'unidentified':
+        mustBeUnidentified(request)
+        return unidentified(request)
       case 'device':
         return settle(this.device(request), (device) => device ?? refuse('invalid-credentials'))
       case 'device-or-unidentified':
@@ -213,15 +224,28 @@ function isIdentified(request: Request): boolean {
   return request.headers['authorization'] !== undefined
 }
 
-/** Signal-api §0.6: a token stands alone, a device outranks an access key, an unreadable header is a wrong one. */
+function mustBeUnidentified(
+  request: Request,
+  refusal: 'forbidden' | 'credentials-forbidden' = 'credentials-forbidden',
+): void {
+  if (isIdentified(request)) throw new Refusal(refusal)
+}
+
+/** Signal-api §0.6: a token stands alone, and a device outranks an access key. */
 function access(request: Request, device: DeviceAddress | undefined): Access {
+  if (!device) return unidentified(request)
+  if (request.headers['group-send-token'] !== undefined) throw new Refusal('bad-request')
+  return { kind: 'device', device }
+}
+
+/** A token stands alone, and an unreadable header is a wrong one. */
+function unidentified(request: Request): Unidentified {
   const keyText = request.headers['unidentified-access-key']
   const tokenText = request.headers['group-send-token']
   if (tokenText !== undefined) {
-    if (device || keyText !== undefined) throw new Refusal('bad-request')
+    if (keyText !== undefined) throw new Refusal('bad-request')
     return { kind: 'group-send-token', token: decodeBase64(tokenText) ?? refuse('invalid-credentials') }
   }
-  if (device) return { kind: 'device', device }
   if (keyText === undefined) return { kind: 'none' }
   const key = decodeBase64(keyText)
   return key?.length === 16 ? { kind: 'access-key', key } : refuse('invalid-credentials')

@@ -221,7 +221,7 @@ export const LEDGER: readonly Section[] = [
     entries: [
       ...rest({
         'PUT /v1/messages/{destination}': partly('a challenge (428) never arises: issue 3'),
-        'PUT /v1/messages/multi_recipient': issue(3),
+        'PUT /v1/messages/multi_recipient': done,
         'POST /v1/messages/report/{source}/{guid}': issue(3),
       }),
       ...rpcs('org.signal.chat.messages.Messages', {
@@ -231,9 +231,9 @@ export const LEDGER: readonly Section[] = [
       }),
       ...rpcs('org.signal.chat.messages.MessagesAnonymous', {
         SendSingleRecipientMessage: done,
-        SendMultiRecipientMessage: issue(3),
+        SendMultiRecipientMessage: done,
         SendStory: done,
-        SendMultiRecipientStory: issue(3),
+        SendMultiRecipientStory: done,
       }),
     ],
   },

@@ -139,7 +139,7 @@ for (const httpVersion of HTTP_VERSIONS)
       }
     })
 
-    test('a frame may have 512 KiB; a byte more closes with 1009', async () => {
+    test('a frame may have 784 KiB; a byte more closes with 1009', async () => {
       const frameOf = (bytes: number): Buffer => {
         const request = { verb: 'PUT', path: '/v1/nowhere', headers: [], id: 9 }
         const overhead = encodeRequest({ ...request, body: Buffer.alloc(400_000) }).length - 400_000

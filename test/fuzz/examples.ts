@@ -7,12 +7,14 @@ import {
 import type { Ready } from '../../server/up.ts'
 import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
 import type { NamedRoute } from '../../wire/routes.ts'
+import type { ServiceId } from '../../wire/types.ts'
 import { basic } from '../client/https.ts'
 import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
 import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { messageFor } from '../client/raw-message.ts'
 import type { Registered } from '../client/register.ts'
 import { registrationBody } from '../client/registration-body.ts'
+import { multiRecipientMessage } from '../multi-recipient-message.ts'
 
 export type Example = {
   readonly params: Readonly<Record<string, string>>
@@ -81,6 +83,10 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'profiles.checkIdentities': ({ other }) => ({
     elements: [{ uuid: other.aci.getServiceIdString(), fingerprint: 'AAAAAA==' }],
   }),
+  'messages.sendToMany': ({ other }) =>
+    multiRecipientMessage([
+      { id: other.aci.getServiceIdString() as ServiceId, devices: [[1, other.keys.aci.registrationId]] },
+    ]),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({
@@ -114,10 +120,13 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
 const QUERY: Readonly<Record<string, string>> = {
   identity: 'aci',
   includeE164: 'true',
+  online: 'false',
   redemptionEndSeconds: String(today + 2 * 86_400),
   redemptionStartSeconds: String(today),
   story: 'false',
+  ts: '1750000000000',
   uploadLength: '1000',
+  urgent: 'true',
   credentialType: 'expiringProfileKey',
 }
 const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }

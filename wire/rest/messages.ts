@@ -1,6 +1,7 @@
 // Sending (docs/protocol/messages.md). Receiving is the websocket's: wire/websocket.ts.
 import { z } from 'zod'
-import { json, nothing, route } from '../route.ts'
+import { MAX_MULTI_RECIPIENT_BYTES } from '../limits.ts'
+import { json, nothing, octets, route } from '../route.ts'
 import {
   base64,
   decodeBase64,
@@ -69,6 +70,19 @@ const NEEDS_NO_SYNC = Buffer.from('{"needsSync":false}')
 
 const deviceIds = z.array(deviceId)
 
+/** What is wrong with the devices of one of many recipients. */
+const accountWith = <T extends z.ZodType>(devices: T) => json(z.array(z.object({ uuid: serviceId, devices })))
+/** Milliseconds; what is no number is none, and the rules refuse what is no time (400). */
+const time = z.codec(z.string().optional(), z.custom<number>(), {
+  decode: (text = '0') => (/^\d+$/.test(text) ? Number(text) : Number.NaN),
+  encode: String,
+})
+/** A query flag that is true unless it says `false`. */
+const yes = z.codec(z.enum(['true', 'false']).optional(), z.boolean(), {
+  decode: (text) => text !== 'false',
+  encode: (value) => (value ? 'true' : 'false'),
+})
+
 export const messagesRoutes = {
   send: route({
     method: 'PUT',
@@ -88,6 +102,24 @@ export const messagesRoutes = {
       409: json(z.object({ missingDevices: deviceIds, extraDevices: deviceIds })),
       410: json(z.object({ staleDevices: deviceIds })),
       428: json(z.object({ token: z.string(), options: z.array(z.enum(['captcha', 'pushChallenge'])) })),
+    },
+  }),
+  sendToMany: route({
+    method: 'PUT',
+    path: '/v1/messages/multi_recipient',
+    auth: 'unidentified',
+    summary: 'Sends one sealed message to every device of many accounts, or to none',
+    limiters: ['stories', 'checkAccountExistence'],
+    query: { ts: time, online: flag, urgent: yes, story: flag },
+    body: octets('application/vnd.signal-messenger.mrm'),
+    maxBodyBytes: MAX_MULTI_RECIPIENT_BYTES,
+    replies: {
+      200: json(z.object({ uuids404: z.array(serviceId) })),
+      400: nothing,
+      401: nothing,
+      404: nothing,
+      409: accountWith(z.object({ missingDevices: deviceIds, extraDevices: deviceIds })),
+      410: accountWith(z.object({ staleDevices: deviceIds })),
     },
   }),
 }

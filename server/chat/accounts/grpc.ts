@@ -1,6 +1,7 @@
 import type { AccountsAnonymous, Accounts as AccountsService } from '../../../wire/gen/account.js'
 import { DeviceCapability } from '../../../wire/gen/common.js'
 import { accountsRoutes } from '../../../wire/rest/accounts.ts'
+import type { Unidentified } from '../../../wire/route.ts'
 import { type Capability, isPni, uuidToBytes } from '../../../wire/types.ts'
 import { exactBytes } from '../../kit/grpc-bytes.ts'
 import type { GrpcHandlers } from '../../kit/grpc-service.ts'
@@ -9,7 +10,7 @@ import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import { capabilitiesOf } from './capability-view.ts'
 import { readServiceIdentifier, toServiceIdentifier } from './service-identifier.ts'
-import type { Unidentified, UnidentifiedAccess } from './unidentified-access.ts'
+import type { UnidentifiedAccess } from './unidentified-access.ts'
 
 export const accountsGrpc = (
   accounts: Accounts,

@@ -5,9 +5,10 @@ import { ServerSecretParams } from '@signalapp/libsignal-client/dist/zkgroup/ind
 import { serverSecretParams } from '../../../test/chat-rules.ts'
 import { groupSendToken } from '../../../test/group-send-token.ts'
 import { newAci, newPni, sampleAccount } from '../../../test/sample-account.ts'
+import type { Unidentified } from '../../../wire/route.ts'
 import type { ServiceId } from '../../../wire/types.ts'
 import { ManualClock } from '../../kit/clock.ts'
-import { type Unidentified, UnidentifiedAccess } from './unidentified-access.ts'
+import { UnidentifiedAccess } from './unidentified-access.ts'
 
 const DAY_MS = 86_400_000
 const clock = new ManualClock()

@@ -6,12 +6,12 @@ import {
   GroupSendFullToken,
   type ServerSecretParams,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
-import type { Access } from '../../../wire/route.ts'
+import type { Unidentified } from '../../../wire/route.ts'
 import { isPni, type ServiceId } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Account } from './account.ts'
 
-export type Unidentified = Exclude<Access, { kind: 'device' }>
+const KEY_BYTES = 16
 
 export class UnidentifiedAccess {
   readonly #params: () => ServerSecretParams
@@ -28,14 +28,30 @@ export class UnidentifiedAccess {
    */
   admit(access: Unidentified, id: ServiceId, target: Account | undefined): Admitted {
     if (access.kind === 'group-send-token') {
-      if (!this.#tokenCovers(access.token, [id])) return REFUSED
+      if (!this.covers(access.token, [id])) return REFUSED
       return target ? { kind: 'admitted', target } : { kind: 'not-found' }
     }
     const open = target !== undefined && !isPni(id) && opens(access, target)
     return open ? { kind: 'admitted', target } : REFUSED
   }
 
-  #tokenCovers(bytes: Uint8Array, ids: readonly ServiceId[]): boolean {
+  /** True if a group send token was given for exactly these, or for these and all who were left out of the message. */
+  covers(token: Uint8Array, ids: readonly ServiceId[], excluded: readonly ServiceId[] = []): boolean {
+    return this.#isFor(token, ids) || (excluded.length > 0 && this.#isFor(token, [...ids, ...excluded]))
+  }
+
+  /** True if the key is that of all accounts in one: the XOR of those that do not let everybody in. */
+  opensAll(key: Uint8Array, accounts: readonly Account[]): boolean {
+    const combined = Buffer.alloc(KEY_BYTES)
+    for (const { unrestrictedUnidentifiedAccess, unidentifiedAccessKey: own } of accounts) {
+      if (unrestrictedUnidentifiedAccess) continue
+      if (own?.length !== KEY_BYTES) return false
+      for (let at = 0; at < KEY_BYTES; at++) combined[at]! ^= own[at]!
+    }
+    return key.length === KEY_BYTES && timingSafeEqual(combined, key)
+  }
+
+  #isFor(bytes: Uint8Array, ids: readonly ServiceId[]): boolean {
     try {
       const token = new GroupSendFullToken(new Uint8Array(bytes))
       const pair = GroupSendDerivedKeyPair.forExpiration(token.getExpiration(), this.#params())

@@ -53,6 +53,8 @@ const SERVER_GUID = Buffer.of(0xaa, 0x01)
 const UUID_TEXT_BYTES = 36
 /** More than all fields but the ids and the content can take. */
 const FIXED_BYTES = 128
+/** A key and the length of a content. */
+const MAX_NUMBER_BYTES = 6
 
 /** An id's fields, as destination and as source: every message names one or two, so they are made once. */
 type IdFields = { readonly destination: Uint8Array; readonly source: Uint8Array }
@@ -118,6 +120,22 @@ export type { Envelope }
 
 /** All of an envelope, as a door passes it on. */
 export const openEnvelope = (bytes: Uint8Array): Envelope => Envelope.decode(bytes)
+
+/**
+ * An envelope without its end: its content, which stands last, begins with `own`, and `sharedBytes` bytes that others
+ * have too must follow.
+ */
+export function encodeHead(
+  message: Outgoing,
+  guid: Buffer,
+  own: Uint8Array,
+  sharedBytes: number,
+): Uint8Array {
+  const fields = encodeEnvelope(message, guid)
+  const head = Buffer.allocUnsafe(fields.length + MAX_NUMBER_BYTES + own.length)
+  const at = putNumber(head, putBytes(head, 0, fields), CONTENT, own.length + sharedBytes)
+  return head.subarray(0, putBytes(head, at, own))
+}
 
 export function readEnvelope(bytes: Uint8Array): Acknowledgeable {
   const envelope = Envelope.decode(bytes)

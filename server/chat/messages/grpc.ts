@@ -4,6 +4,7 @@ import {
   type IndividualRecipientMessageBundle,
   MessagesAnonymous,
   Messages as MessagesService,
+  type MultiRecipientMessage,
   SendMessageType,
 } from '../../../wire/gen/messages.js'
 import { MAX_DEVICE_ID, MAX_REGISTRATION_ID, MAX_TIMESTAMP_MS, type ServiceId } from '../../../wire/types.ts'
@@ -13,7 +14,9 @@ import { Refusal } from '../../kit/refusal.ts'
 import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
 import { unidentified } from '../keys/grpc.ts'
 import { GUID_BYTES } from './envelope.ts'
+import type { GroupMessages, GroupSending, GroupSent } from './group-messages.ts'
 import type { Copy, Messages, Sending, Sent } from './messages.ts'
+import type { Mismatch } from './mismatch.ts'
 import type { Farewell } from './reader.ts'
 import type { Readers } from './readers.ts'
 import { StreamReader } from './stream-reader.ts'
@@ -26,7 +29,7 @@ const IDENTIFIED_TYPES: Readonly<Record<number, number>> = {
 }
 const SEALED_TYPES: Readonly<Record<number, number>> = { [SendMessageType.UNIDENTIFIED_SENDER]: 6 }
 
-export const messagesGrpc = (messages: Messages, readers: Readers): GrpcMethod[] => [
+export const messagesGrpc = (messages: Messages, groups: GroupMessages, readers: Readers): GrpcMethod[] => [
   ...implementService(MessagesService, {
     async sendMessage(request, { device }) {
       const destination = readServiceIdentifier('destination', request.destination)
@@ -55,8 +58,15 @@ export const messagesGrpc = (messages: Messages, readers: Readers): GrpcMethod[]
       const sending = { destination, ...common(request, SEALED_TYPES), ephemeral: false }
       return sealedReply(await messages.sendStory({ kind: 'none' }, sending), destination)
     },
-    sendMultiRecipientMessage: 'unimplemented',
-    sendMultiRecipientStory: 'unimplemented',
+    async sendMultiRecipientMessage(request, { remoteAddress }) {
+      const access = { kind: 'group-send-token', token: request.groupSendToken } as const
+      const sending = { ...groupSending(request), ephemeral: request.ephemeral }
+      return groupReply(await groups.send(access, sending, remoteAddress))
+    },
+    async sendMultiRecipientStory(request) {
+      const sending = { ...groupSending(request), ephemeral: false }
+      return groupReply(await groups.sendStory({ kind: 'none' }, sending))
+    },
   }),
 ]
 
@@ -109,14 +119,33 @@ function common(
   return { copies, urgent: request.urgent, timestampMs }
 }
 
-const mismatch = (sent: Extract<Sent, { kind: 'mismatched' }>, destination: ServiceId) => ({
-  mismatchedDevices: {
-    serviceIdentifier: toServiceIdentifier(destination),
-    missingDevices: sent.missing,
-    extraDevices: sent.extra,
-    staleDevices: sent.stale,
-  },
+type Group = { readonly urgent: boolean; readonly message: MultiRecipientMessage | null }
+
+const groupSending = ({ urgent, message }: Group): Omit<GroupSending, 'ephemeral'> => ({
+  payload: message?.payload ?? violated('message', 'must not be empty'),
+  timestampMs: message?.timestamp ?? 0,
+  urgent,
 })
+
+const devicesOf = (mismatched: Mismatch, destination: ServiceId) => ({
+  serviceIdentifier: toServiceIdentifier(destination),
+  missingDevices: mismatched.missing,
+  extraDevices: mismatched.extra,
+  staleDevices: mismatched.stale,
+})
+
+const mismatch = (sent: Extract<Sent, { kind: 'mismatched' }>, destination: ServiceId) => ({
+  mismatchedDevices: devicesOf(sent, destination),
+})
+
+function groupReply(sent: GroupSent) {
+  if (sent.kind === 'sent')
+    return { success: { unresolvedRecipients: sent.unresolved.map(toServiceIdentifier) } }
+  if (sent.kind !== 'mismatched') return { failedUnidentifiedAuthorization: {} }
+  return {
+    mismatchedDevices: { mismatchedDevices: sent.recipients.map((one) => devicesOf(one, one.id)) },
+  }
+}
 
 function identifiedReply(sent: Sent, destination: ServiceId) {
   if (sent.kind === 'sent') return { success: {} }

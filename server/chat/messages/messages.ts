@@ -1,33 +1,23 @@
 // Sending: who may, to which devices, and what becomes of it (signal-api §2.11).
 
 import { MAX_CONTENT_BYTES } from '../../../wire/limits.ts'
-import type { Access } from '../../../wire/route.ts'
-import {
-  type DeviceAddress,
-  type DeviceId,
-  type IdentityType,
-  type ServiceId,
-  uuidOf,
-} from '../../../wire/types.ts'
+import type { Access, Unidentified } from '../../../wire/route.ts'
+import { type DeviceAddress, type ServiceId, uuidOf } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import { type Account, deviceOf, identityOf, registrationIdOf } from '../accounts/account.ts'
+import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import type { Unidentified, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
+import type { UnidentifiedAccess } from '../accounts/unidentified-access.ts'
 import type { ChatEvents } from '../events.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from './envelope.ts'
+import { type Addressed, type Mismatch, mismatchOf } from './mismatch.ts'
 import type { Copy as QueueCopy, Queues } from './queues.ts'
 import { queueOf } from './store.ts'
 
 /** One device's copy. */
-export type Copy = {
-  readonly type: number
-  readonly deviceId: DeviceId
-  readonly registrationId: number
-  readonly content: Uint8Array
-}
+export type Copy = Addressed & { readonly type: number; readonly content: Uint8Array }
 
 export type Sending = {
   readonly destination: ServiceId
@@ -37,12 +27,6 @@ export type Sending = {
   readonly urgent: boolean
   /** Milliseconds by the sender's clock; 0 means the server's. */
   readonly timestampMs: number
-}
-
-export type Mismatch = {
-  readonly missing: readonly DeviceId[]
-  readonly extra: readonly DeviceId[]
-  readonly stale: readonly DeviceId[]
 }
 
 export type Sent =
@@ -141,7 +125,8 @@ export class Messages {
     }
     const limited = this.#limits.take('inboundMessageBytes', uuidOf(sending.destination), bytes)
     if (limited) await limited
-    const mismatch = compare(from?.aci === target.aci ? from.deviceId : undefined, target, sending)
+    const sendingDevice = from?.aci === target.aci ? from.deviceId : undefined
+    const mismatch = mismatchOf(target, sending.destination, sending.copies, sendingDevice)
     if (mismatch) {
       this.#events.notSent('mismatched')
       return { kind: 'mismatched', ...mismatch }
@@ -179,43 +164,5 @@ export class Messages {
       envelope: encodeEnvelope(message, this.#random.bytes(GUID_BYTES)),
       about: { type, source, destination, clientTimestampMs, story },
     }
-  }
-}
-
-/** The common case, without making lists. */
-function matches(
-  sendingDevice: DeviceId | undefined,
-  target: Account,
-  { copies }: Sending,
-  identity: IdentityType,
-): boolean {
-  const expected = target.devices.length - (sendingDevice === undefined ? 0 : 1)
-  if (copies.length !== expected) return false
-  return copies.every((copy) => {
-    const device = copy.deviceId === sendingDevice ? undefined : deviceOf(target, copy.deviceId)
-    return device !== undefined && registrationIdOf(device, identity) === copy.registrationId
-  })
-}
-
-/** Every device of the target, but the one that sends to its own account, must be addressed as it is now. */
-function compare(
-  sendingDevice: DeviceId | undefined,
-  target: Account,
-  sending: Sending,
-): Mismatch | undefined {
-  const identity = identityOf(sending.destination)
-  if (matches(sendingDevice, target, sending, identity)) return undefined
-  const expected = target.devices.filter((device) => device.id !== sendingDevice)
-  const missing = expected.filter((device) => !sending.copies.some((copy) => copy.deviceId === device.id))
-  const known = (copy: Copy) => expected.find((device) => device.id === copy.deviceId)
-  const extra = sending.copies.filter((copy) => !known(copy))
-  const stale = sending.copies.filter((copy) => {
-    const device = known(copy)
-    return device !== undefined && registrationIdOf(device, identity) !== copy.registrationId
-  })
-  return {
-    missing: missing.map((device) => device.id),
-    extra: extra.map((copy) => copy.deviceId),
-    stale: stale.map((copy) => copy.deviceId),
   }
 }

@@ -7,7 +7,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Acknowledgeable } from './envelope.ts'
 import { type Handed, Removals } from './removals.ts'
 import { Sequence, seqAt } from './sequence.ts'
-import type { MessageStore, Queue, Queued } from './store.ts'
+import type { MessageStore, Queue, Queued, SharedContent } from './store.ts'
 
 /** What a queue's reader hears. */
 export type QueueEvent =
@@ -18,6 +18,8 @@ export type QueueEvent =
 
 /** A copy for one queue. */
 export type Copy = { readonly queue: Queue; readonly envelope: Uint8Array; readonly about: Acknowledgeable }
+/** A copy for one queue whose envelope begins with `head` and ends with what it shares with others. */
+export type SharingCopy = Omit<Copy, 'envelope'> & { readonly head: Uint8Array }
 /** A message that has just been stored. */
 export type Arrival = Copy & { readonly seq: number }
 
@@ -75,6 +77,22 @@ export class Queues {
     for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
   }
 
+  /** The same for copies that share their content. They are one list of statements, however many they are. */
+  async addSharing(content: SharedContent, copies: readonly SharingCopy[]): Promise<void> {
+    const statements = [this.#store.share(content, this.#sequence.next())]
+    const arrivals = copies.map((copy) => new SharingArrival(copy, content, this.#sequence.nextShared()))
+    for (const { queue, seq, head } of arrivals)
+      statements.push(this.#store.addSharing(queue, seq, head, content))
+    await this.#store.write(statements)
+    for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
+  }
+
+  /** Shows copies to the queues' readers and keeps nothing. */
+  offerSharing(content: SharedContent, copies: readonly SharingCopy[]): void {
+    for (const copy of copies)
+      this.#publish(copy.queue, { type: 'offer', local: new SharingOffer(copy, content) })
+  }
+
   /** Shows a message to the queue's reader and keeps nothing. True if there is one that takes it. */
   offer({ queue, envelope, about }: Copy, settled?: (acknowledged: boolean) => void): boolean {
     const offer: Offer = { envelope, about, settled, taken: false }
@@ -122,15 +140,15 @@ export class Queues {
   }
 
   deleted({ aci }: Account): Statement[] {
-    return [this.#store.clear(aci)]
+    return this.#store.clear(aci)
   }
 
   replaced({ aci }: Account): Statement[] {
-    return [this.#store.clear(aci)]
+    return this.#store.clear(aci)
   }
 
   unlinked({ aci }: Account, deviceId: DeviceId): Statement[] {
-    return [this.#store.clearDevice(aci, deviceId)]
+    return this.#store.clearDevice(aci, deviceId)
   }
 
   /** Removes what nobody fetched for 30 days. */
@@ -151,6 +169,36 @@ export class Queues {
 
   #publish(queue: Queue, event: QueueEvent): void {
     this.#bus.publish(queue.channel, event)
+  }
+}
+
+/** Its envelope is made when a reader wants it: few of many recipients are there. */
+class SharingOffer implements Offer {
+  readonly about: Acknowledgeable
+  readonly head: Uint8Array
+  readonly settled = undefined
+  taken = false
+  readonly #content: SharedContent
+
+  constructor({ about, head }: SharingCopy, content: SharedContent) {
+    this.about = about
+    this.head = head
+    this.#content = content
+  }
+
+  get envelope(): Uint8Array {
+    return Buffer.concat([this.head, this.#content.bytes])
+  }
+}
+
+class SharingArrival extends SharingOffer implements Arrival {
+  readonly queue: Queue
+  readonly seq: number
+
+  constructor(copy: SharingCopy, content: SharedContent, seq: number) {
+    super(copy, content)
+    this.queue = copy.queue
+    this.seq = seq
   }
 }
 

@@ -58,7 +58,7 @@ test('neighbours that are acknowledged one after the other go in one statement',
   const [one, other] = [newQueue(), newQueue()]
   for (let seq = 1; seq <= 50; seq++) {
     removals.add(one, { seq: seq * 10, previous: (seq - 1) * 10 })
-    removals.add(other, { seq: seq * 3, previous: (seq - 1) * 3 })
+    removals.add(other, { seq: seq * 4, previous: (seq - 1) * 4 })
   }
   removals.add(one, { seq: 700, previous: 690 })
   const before = sql.written.length

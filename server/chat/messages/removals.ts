@@ -1,6 +1,7 @@
 // Removes what was acknowledged, many at a time: neighbours in a queue go in one statement.
 import type { Clock, Timer } from '../../kit/clock.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
+import { isShared } from './sequence.ts'
 import type { MessageStore, Queue } from './store.ts'
 
 /** A message in a reader's hands. `previous`: the one that the reader was handed before it, with nothing in between. */
@@ -10,7 +11,7 @@ export type Handed = { readonly seq: number; readonly previous: number }
 const REMOVE_AFTER_MS = 150
 const MAX_WAITING = 4_096
 
-type Range = { readonly first: number; last: number }
+type Range = { readonly first: number; last: number; sharing: boolean }
 
 export class Removals {
   readonly #store: MessageStore
@@ -31,9 +32,12 @@ export class Removals {
   add(queue: Queue, { seq, previous }: Handed): void {
     const ranges = this.#ranges.get(queue.channel)?.ranges
     const newest = ranges?.at(-1)
-    if (newest?.last === previous) newest.last = seq
-    else if (ranges) ranges.push({ first: seq, last: seq })
-    else this.#ranges.set(queue.channel, { queue, ranges: [{ first: seq, last: seq }] })
+    const range = { first: seq, last: seq, sharing: isShared(seq) }
+    if (newest?.last === previous) {
+      newest.last = seq
+      newest.sharing ||= range.sharing
+    } else if (ranges) ranges.push(range)
+    else this.#ranges.set(queue.channel, { queue, ranges: [range] })
     if (++this.#waiting >= MAX_WAITING) this.#flush()
     else this.#timer ??= this.#clock.after(REMOVE_AFTER_MS, () => this.#flush())
   }
@@ -56,7 +60,9 @@ export class Removals {
     if (this.#waiting === 0) return
     const statements: Statement[] = []
     for (const { queue, ranges } of this.#ranges.values()) {
-      for (const { first, last } of ranges) statements.push(this.#store.remove(queue, first, last))
+      for (const { first, last, sharing } of ranges)
+        if (sharing) statements.push(...this.#store.removeSharing(queue, first, last))
+        else statements.push(this.#store.remove(queue, first, last))
     }
     this.#ranges.clear()
     this.#waiting = 0

@@ -1,8 +1,9 @@
 import { messagesRoutes } from '../../../wire/rest/messages.ts'
 import { type Bound, implement, type ReplyOf } from '../../../wire/route.ts'
+import type { GroupMessages, GroupSent } from './group-messages.ts'
 import type { Messages, Sent } from './messages.ts'
 
-export const messagesRest = (messages: Messages): Bound[] =>
+export const messagesRest = (messages: Messages, groups: GroupMessages): Bound[] =>
   implement(messagesRoutes, {
     async send({ caller, params, query, body }) {
       const send = query.story ? messages.sendStory : messages.send
@@ -20,6 +21,16 @@ export const messagesRest = (messages: Messages): Bound[] =>
       })
       return reply(sent)
     },
+    async sendToMany({ caller, query, body, remoteAddress }) {
+      const send = query.story ? groups.sendStory : groups.send
+      const sending = {
+        payload: body,
+        ephemeral: query.online,
+        urgent: query.urgent,
+        timestampMs: query.ts,
+      }
+      return replyOfMany(await send.call(groups, caller, sending, remoteAddress))
+    },
   })
 
 /** Over REST a sender first learns of stale devices, and of missing and extra ones when none is stale. */
@@ -28,4 +39,20 @@ function reply(sent: Sent): ReplyOf<typeof messagesRoutes.send> {
   if (sent.kind !== 'mismatched') return { status: sent.kind === 'refused' ? 401 : 404 }
   if (sent.stale.length > 0) return { status: 410, body: { staleDevices: [...sent.stale] } }
   return { status: 409, body: { missingDevices: [...sent.missing], extraDevices: [...sent.extra] } }
+}
+
+/** A sender to many first learns of missing and extra devices, and of stale ones when there are no others. */
+function replyOfMany(sent: GroupSent): ReplyOf<typeof messagesRoutes.sendToMany> {
+  if (sent.kind === 'sent') return { status: 200, body: { uuids404: [...sent.unresolved] } }
+  if (sent.kind !== 'mismatched') return { status: sent.kind === 'refused' ? 401 : 404 }
+  const wrong = sent.recipients.filter(({ missing, extra }) => missing.length + extra.length > 0)
+  if (wrong.length > 0) {
+    const body = wrong.map(({ id, missing, extra }) => ({
+      uuid: id,
+      devices: { missingDevices: [...missing], extraDevices: [...extra] },
+    }))
+    return { status: 409, body }
+  }
+  const body = sent.recipients.map(({ id, stale }) => ({ uuid: id, devices: { staleDevices: [...stale] } }))
+  return { status: 410, body }
 }

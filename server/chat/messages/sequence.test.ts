@@ -25,7 +25,7 @@ test('a number tells its moment, and goes on from it where the clock stands stil
   const clock = new ManualClock()
   const sequence = new Sequence(clock, 0)
   const first = seqAt(clock.nowMs())
-  assert.deepEqual([sequence.next(), sequence.next(), sequence.next()], [first, first + 1, first + 2])
+  assert.deepEqual([sequence.next(), sequence.next(), sequence.next()], [first, first + 2, first + 4])
   clock.advance(5)
   assert.equal(sequence.next(), seqAt(clock.nowMs()))
 })
@@ -34,18 +34,18 @@ test('numbers go on from the highest that was given before, though the clock is 
   const clock = new ManualClock()
   const highest = seqAt(clock.nowMs() + 3_600_000)
   const sequence = new Sequence(clock, highest)
-  assert.equal(sequence.next(), highest + 1)
+  assert.equal(sequence.next(), highest + 2)
   clock.advance(3_600_001)
   assert.equal(sequence.next(), seqAt(clock.nowMs()))
 })
 
-test('more than 1024 numbers in a millisecond run ahead of the clock, and it catches up', () => {
+test('more than 512 numbers in a millisecond run ahead of the clock, and it catches up', () => {
   const clock = new ManualClock()
   const sequence = new Sequence(clock, 0)
   let last = 0
   for (let count = 0; count < 5000; count++) last = sequence.next()
   clock.advance(1)
-  assert.equal(sequence.next(), last + 1)
+  assert.equal(sequence.next(), last + 2)
   clock.advance(10)
   assert.equal(sequence.next(), seqAt(clock.nowMs()))
 })

@@ -75,7 +75,7 @@ forEachEngine('clearing empties every queue of an account, and of no other', asy
   const { store, fill, seqsOf } = await openStore(open)
   const queues = neighbours()
   for (const queue of queues) await fill(queue, [1, 2])
-  await store.write([store.clear(queues[0].aci)])
+  await store.write(store.clear(queues[0].aci))
   for (const queue of queues) assert.deepEqual(await seqsOf(queue), queue.aci === queues[0].aci ? [] : [1, 2])
 })
 

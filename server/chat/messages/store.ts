@@ -29,10 +29,21 @@ export function queueOf(account: Account, device: Device): Queue {
   return queue
 }
 
+/** What many copies of a message end with, kept once; `id` is random. */
+export type SharedContent = { readonly id: Uint8Array; readonly bytes: Uint8Array }
+
 /** A message in a queue. `seq` rises within the queue. */
 export type Queued = { readonly seq: number; readonly envelope: Uint8Array }
 
 const OF = 'aci = $1 AND device_id = $2 AND device_created_at_ms = $3'
+
+/** A shared content is gone with the last of the copies that `which` (a condition on messages) is about. */
+const withLastOf = (which: string) => `DELETE FROM shared_contents
+  WHERE id IN (SELECT shared_id FROM messages WHERE ${which} AND shared_id IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM messages WHERE shared_id = shared_contents.id AND NOT (${which}))`
+const OF_RANGE = `${OF} AND seq >= $4 AND seq <= $5`
+const OF_ACCOUNT = 'aci = $1'
+const OF_DEVICE = 'aci = $1 AND device_id = $2'
 
 /** The law: what was added is read until it is removed, in the order of `seq`. */
 export class MessageStore {
@@ -55,31 +66,59 @@ export class MessageStore {
     }
   }
 
-  /** Removes everything from `first` to `last`, both included. */
+  /** Keeps what copies share: it goes before them into the same list. */
+  share({ id, bytes }: SharedContent, seq: number): Statement {
+    return {
+      sql: 'INSERT INTO shared_contents (id, shared_seq, content) VALUES ($1, $2, $3)',
+      args: [id, seq, bytes],
+    }
+  }
+
+  /** A message whose envelope begins with `head` and ends with the shared content. */
+  addSharing(queue: Queue, seq: number, head: Uint8Array, content: SharedContent): Statement {
+    return {
+      sql: `INSERT INTO messages (aci, device_id, device_created_at_ms, seq, envelope, shared_id)
+              VALUES ($1, $2, $3, $4, $5, $6)`,
+      args: [...queue.key, seq, head, content.id],
+    }
+  }
+
+  /** Removes everything from `first` to `last`, both included, but not what they may share. */
   remove(queue: Queue, first: number, last: number): Statement {
-    return {
-      sql: `DELETE FROM messages WHERE ${OF} AND seq >= $4 AND seq <= $5`,
-      args: [...queue.key, first, last],
-    }
+    return { sql: `DELETE FROM messages WHERE ${OF_RANGE}`, args: [...queue.key, first, last] }
   }
 
-  clear(aci: Aci): Statement {
-    return { sql: 'DELETE FROM messages WHERE aci = $1', args: [uuidToBytes(aci)] }
+  /** The same, with what nobody else shares. */
+  removeSharing(queue: Queue, first: number, last: number): Statement[] {
+    return [{ sql: withLastOf(OF_RANGE), args: [...queue.key, first, last] }, this.remove(queue, first, last)]
   }
 
-  clearDevice(aci: Aci, deviceId: DeviceId): Statement {
-    return {
-      sql: 'DELETE FROM messages WHERE aci = $1 AND device_id = $2',
-      args: [uuidToBytes(aci), deviceId],
-    }
+  clear(aci: Aci): Statement[] {
+    const args = [uuidToBytes(aci)]
+    return [
+      { sql: withLastOf(OF_ACCOUNT), args },
+      { sql: `DELETE FROM messages WHERE ${OF_ACCOUNT}`, args },
+    ]
+  }
+
+  clearDevice(aci: Aci, deviceId: DeviceId): Statement[] {
+    const args = [uuidToBytes(aci), deviceId]
+    return [
+      { sql: withLastOf(OF_DEVICE), args },
+      { sql: `DELETE FROM messages WHERE ${OF_DEVICE}`, args },
+    ]
   }
 
   async page(queue: Queue, after: number, limit: number): Promise<Queued[]> {
     const rows = await this.#sql.read(
-      `SELECT seq, envelope FROM messages WHERE ${OF} AND seq > $4 ORDER BY seq LIMIT $5`,
+      `SELECT seq, envelope, content FROM messages LEFT JOIN shared_contents ON id = shared_id
+        WHERE ${OF} AND seq > $4 ORDER BY seq LIMIT $5`,
       [...queue.key, after, limit],
     )
-    return rows.map((row) => ({ seq: row['seq'] as number, envelope: row['envelope'] as Uint8Array }))
+    return rows.map((row) => {
+      const [envelope, content] = [row['envelope'] as Uint8Array, row['content'] as Uint8Array | null]
+      return { seq: row['seq'] as number, envelope: content ? Buffer.concat([envelope, content]) : envelope }
+    })
   }
 
   async isEmpty(queue: Queue): Promise<boolean> {
@@ -92,13 +131,18 @@ export class MessageStore {
     return (row?.['last'] as number | null) ?? 0
   }
 
-  /** Removes a bounded number of messages from before `seq`; true if there may be more. */
+  /** Removes a bounded number of messages from before `seq`, and what they shared; true if there may be more. */
   async expire(seq: number, limit: number): Promise<boolean> {
     const written = await this.#sql.write([
       {
         sql: `DELETE FROM messages WHERE (aci, device_id, device_created_at_ms, seq) IN
                 (SELECT aci, device_id, device_created_at_ms, seq FROM messages WHERE seq < $1 LIMIT $2)`,
         args: [seq, limit],
+      },
+      {
+        sql: `DELETE FROM shared_contents WHERE shared_seq < $1
+                AND NOT EXISTS (SELECT 1 FROM messages WHERE shared_id = shared_contents.id)`,
+        args: [seq],
       },
     ])
     return written.ok && written.outcomes[0]!.changes === limit
