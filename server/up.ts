@@ -128,6 +128,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     },
     fingerprint: certificates.fingerprint,
     async close(graceMs = CLOSE_GRACE_MS) {
+      opened.release()
       await doors.close(graceMs)
       await close()
     },

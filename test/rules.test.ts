@@ -18,6 +18,7 @@ const CONTRACT_READERS: Readonly<Record<string, string>> = {
   'server/chat/chat.ts': 'Accounts is one service, and several capabilities bring its parts',
   'server/kit/grpc-status.ts': 'google.rpc.Status is what the gRPC door itself says; no rule sees it',
   'server/chat/messages/envelope.ts': 'an envelope is stored as the bytes that clients get',
+  'server/chat/provisioning/provisioning.ts': 'its address is the body of a request to the client',
   'server/chat/accounts/service-identifier.ts': "gRPC's way to write an id, for every capability's grpc.ts",
   'server/chat/accounts/attributes.ts': "maps the contract's attributes to the rules', for two capabilities",
   'server/chat/registration/registration.ts':

@@ -109,6 +109,8 @@ export type Route = {
   readonly method: Method
   readonly path: string
   readonly auth: Auth
+  /** It lives on the provisioning socket, where nothing else does. */
+  readonly socket?: 'provisioning'
   /** One line for the documents. */
   readonly summary: string
   /** The limiters that a call may meet (the rules take from them); such a route may answer 429. */
@@ -127,6 +129,7 @@ type Complete<R extends Declared> = {
   readonly method: R['method']
   readonly path: R['path']
   readonly auth: R['auth']
+  readonly socket?: 'provisioning'
   readonly summary: string
   readonly limiters: readonly string[]
   readonly params: R['params'] extends Fields ? R['params'] : Record<never, never>
@@ -180,7 +183,11 @@ export type CallOf<R extends Route> = {
   readonly userAgent: string | undefined
   readonly acceptLanguage: string | undefined
   readonly door: 'rest' | 'websocket'
+  readonly asker: Asker
 }
+
+/** Whoever waits for the answer. `onGone` tells once that nobody does any more, at once if that is so already. */
+export type Asker = { onGone(tell: () => void): { cancel(): void } }
 
 type ReplyFor<Status, B> = [BodyValue<B>] extends [undefined]
   ? { readonly status: Status; readonly headers?: Readonly<Record<string, string>> }

@@ -7,8 +7,10 @@ import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
+import { linkingRoutes } from './rest/linking.ts'
 import { messagesRoutes } from './rest/messages.ts'
 import { profilesRoutes } from './rest/profiles.ts'
+import { provisioningRoutes } from './rest/provisioning.ts'
 import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
@@ -25,8 +27,10 @@ export const ROUTES = {
   devices: devicesRoutes,
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
+  linking: linkingRoutes,
   messages: messagesRoutes,
   profiles: profilesRoutes,
+  provisioning: provisioningRoutes,
   registration: registrationRoutes,
   usernames: usernamesRoutes,
   registrationLock: registrationLockRoutes,

@@ -35,6 +35,8 @@ export const CLOSE = {
   badlyFormatted: { code: 1007, reason: 'Badly formatted' },
   serverError: { code: 1011, reason: 'Server error' },
   shutdown: { code: 1000, reason: 'OK' },
+  timeout: { code: 1000, reason: 'Timeout' },
+  closed: { code: 1000, reason: 'Closed' },
   reauthenticate: { code: 4401, reason: 'Reauthentication required' },
   connectedElsewhere: { code: 4409, reason: 'Connected elsewhere' },
 } as const

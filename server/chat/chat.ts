@@ -35,11 +35,18 @@ import { credentialsGrpc } from './credentials/grpc.ts'
 import { Issuer } from './credentials/issuer.ts'
 import { credentialsRest } from './credentials/rest.ts'
 import { SenderCertificates } from './credentials/sender-certificates.ts'
+import { Devices } from './devices/devices.ts'
+import { devicesGrpc } from './devices/grpc.ts'
 import { devicesRest } from './devices/rest.ts'
 import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
 import { Keys } from './keys/keys.ts'
 import { keysRest } from './keys/rest.ts'
+import { Linking } from './linking/linking.ts'
+import { linkingRest } from './linking/rest.ts'
+import { LinkingStore } from './linking/store.ts'
+import { Transfers } from './linking/transfers.ts'
+import { Waits } from './linking/waits.ts'
 import { GroupMessages } from './messages/group-messages.ts'
 import { messagesGrpc } from './messages/grpc.ts'
 import { Messages } from './messages/messages.ts'
@@ -57,6 +64,8 @@ import { Profiles } from './profiles/profiles.ts'
 import { profilesRest } from './profiles/rest.ts'
 import { ProfileStore } from './profiles/store.ts'
 import { ZkCredentialKeys } from './profiles/zk-credential-keys.ts'
+import { Provisioning } from './provisioning/provisioning.ts'
+import { provisioningRest } from './provisioning/rest.ts'
 import { recoveryGrpc } from './recovery/grpc.ts'
 import { NumberProof } from './recovery/number-proof.ts'
 import { Recovery } from './recovery/recovery.ts'
@@ -96,6 +105,8 @@ export type Chat = {
   readonly admit: Admit
   readonly authenticate: Authenticate
   readonly authenticateOn: Accounts['authenticateOn']
+  /** Answers whoever waits for something that has not come: call it before the doors close. */
+  release(): void
   /** Removes what was acknowledged; the storage may be closed afterwards. */
   close(): Promise<void>
 }
@@ -143,6 +154,16 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.keeps(usernames)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const sockets = new Sockets({ accounts, readers, queues, clock, events, onBug })
+  const devices = new Devices({ accounts, events })
+  const waits = new Waits({ bus, clock })
+  const linkingStore = new LinkingStore(sql)
+  const linking = new Linking({
+    ...{ accounts, keys, queues, store: linkingStore, waits, limits, clock, random, events },
+    secret: secrets.linkDeviceSecret,
+  })
+  accounts.keeps(linking)
+  const transfers = new Transfers({ accounts, store: linkingStore, waits, limits, clock, onBug })
+  const provisioning = new Provisioning({ bus, clock, random, limits, events })
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
@@ -178,12 +199,14 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...accountsRest(accounts),
       ...credentialsRest(credentials),
       ...callingRest(calling),
-      ...devicesRest(accounts),
-      ...keysRest(keys),
-      ...messagesRest(messages, groups),
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
       ...profilesRest(profiles, new IdentityCheck(accounts, limits)),
+      ...devicesRest(devices),
+      ...keysRest(keys),
+      ...messagesRest(messages, groups),
+      ...linkingRest(linking, transfers),
+      ...provisioningRest(provisioning),
       ...verificationRest(verification),
       ...registrationLockRest(lock),
       ...registrationRest(registration),
@@ -211,12 +234,15 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
+      ...devicesGrpc(devices),
     ],
-    admit: sockets.admit,
+    admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
+    release: () => waits.close(),
     async close() {
       forgetting.cancel()
+      transfers.close()
       await receipts.drain()
       await queues.close()
       await avatarSweep.close()

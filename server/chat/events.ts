@@ -25,7 +25,15 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   notSent(why: 'mismatched' | 'refused' | 'not-found'): void {
     counters.add(`messages.${why}`)
   },
-  socketOpened(kind: 'authenticated' | 'anonymous'): void {
+  deviceLinked(): void {
+    counters.add('devices.linked')
+    log.info('device linked')
+  },
+  deviceUnlinked(): void {
+    counters.add('devices.unlinked')
+    log.info('device unlinked')
+  },
+  socketOpened(kind: 'authenticated' | 'anonymous' | 'provisioning'): void {
     counters.add(`sockets.${kind}`)
   },
   /** Of what was answered, nothing is known here. */

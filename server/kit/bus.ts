@@ -4,6 +4,8 @@ export type BusEvent = {
   readonly type: string
   /** Reaches listeners in this process only; what another process needs it reads from storage. */
   readonly local?: unknown
+  /** Goes with the event to every process: a few hundred kilobytes at most. */
+  readonly body?: Uint8Array
 }
 
 export type Subscription = { cancel(): void }

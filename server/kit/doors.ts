@@ -9,9 +9,10 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { MAX_BODY_BYTES } from '../../wire/limits.ts'
+import type { Asker } from '../../wire/route.ts'
 import { limiterAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { GrpcDoor } from './grpc.ts'
@@ -247,6 +248,7 @@ class OpenDoors implements Doors {
       request.url ?? '/',
       single(request.headers),
       remote(request.socket),
+      askerOf(response),
     )
     if (response.destroyed) return
     response.writeHead(answer.status, REASON_PHRASES[answer.status] ?? '', {
@@ -274,6 +276,7 @@ class OpenDoors implements Doors {
       target,
       single(headers),
       remoteOf(stream),
+      askerOf(stream),
     )
     if (stream.destroyed || stream.closed) return
     const lower: Record<string, string | number> = { ':status': answer.status }
@@ -290,6 +293,7 @@ class OpenDoors implements Doors {
     target: string,
     headers: Headers,
     remoteAddress: string,
+    asker: Asker,
   ): Promise<Response> {
     this.inProgress++
     try {
@@ -299,7 +303,7 @@ class OpenDoors implements Doors {
       )
       if ('status' in body) return { status: body.status, headers: this.timestamp(), body: Buffer.alloc(0) }
       const channel = { door: 'rest', remoteAddress } as const
-      return await router.handle({ method, target, headers, body: body.bytes, channel })
+      return await router.handle({ method, target, headers, body: body.bytes, channel, asker })
     } finally {
       this.inProgress--
     }
@@ -388,6 +392,15 @@ function clientErrorStatus(error: NodeJS.ErrnoException): number {
   if (error.code === 'HPE_HEADER_OVERFLOW') return 431
   return error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
 }
+
+/** `close` comes after the answer too: then nobody listens any more. */
+const askerOf = (answer: Writable): Asker => ({
+  onGone(tell) {
+    if (answer.destroyed) tell()
+    answer.once('close', tell)
+    return { cancel: () => answer.off('close', tell) }
+  },
+})
 
 const isLoopback = (address: string) =>
   address.startsWith('127.') || address === '::1' || address.startsWith('::/')

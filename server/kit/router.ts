@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { MAX_BODY_BYTES } from '../../wire/limits.ts'
 import {
   type Access,
+  type Asker,
   type Bound,
   type Credentials,
   Malformed,
@@ -21,7 +22,13 @@ export type Headers = Readonly<Record<string, string | undefined>>
 /** How a request came in. On a socket the device is fixed at the upgrade. */
 export type Channel =
   | { readonly door: 'rest'; readonly remoteAddress: string }
-  | { readonly door: 'websocket'; readonly remoteAddress: string; readonly device: DeviceAddress | undefined }
+  | {
+      readonly door: 'websocket'
+      readonly remoteAddress: string
+      readonly device: DeviceAddress | undefined
+      /** A socket that serves the routes made for it, and no others. */
+      readonly socket?: Route['socket']
+    }
 
 export type Request = {
   readonly method: string
@@ -30,7 +37,11 @@ export type Request = {
   readonly headers: Headers
   readonly body: Uint8Array
   readonly channel: Channel
+  readonly asker?: Asker
 }
+
+/** Stays until it has its answer. */
+const PATIENT: Asker = { onGone: () => ({ cancel: () => {} }) }
 
 export type Response = {
   readonly status: number
@@ -112,6 +123,7 @@ export class Router {
       const found = isMethod(request.method) ? this.table.find(request.method, request.target) : null
       if (!found?.store) return this.respond(this.missing(request))
       const entry = found.store as Entry
+      if (entry.bound.route.socket !== socketOf(request.channel)) return this.respond(NOT_HERE)
       name = entry.bound.name
       return await this.call(entry, request, found.params, found.searchParams)
     } catch (error) {
@@ -145,6 +157,7 @@ export class Router {
       userAgent: request.headers['user-agent'],
       acceptLanguage: request.headers['accept-language'],
       door: request.channel.door,
+      asker: request.asker ?? PATIENT,
     })
     const declared = route.replies[Number(reply.status)]
     if (!declared) throw new Error(`${entry.bound.name} answered an undeclared status`)
@@ -202,6 +215,10 @@ export class Router {
     return { status: bare.status, headers, body: bare.body }
   }
 }
+
+const NOT_HERE: Bare = { status: 404, body: EMPTY }
+const socketOf = (channel: Channel): Route['socket'] =>
+  channel.door === 'websocket' ? channel.socket : undefined
 
 type MaybePromise<T> = T | Promise<T>
 

@@ -14,7 +14,9 @@ import {
 } from '../../wire/websocket.ts'
 import type { Clock } from './clock.ts'
 import { REASON_PHRASES } from './reason-phrases.ts'
-import type { Channel, Headers, Response, Router } from './router.ts'
+import type { Channel as AnyChannel, Headers, Response, Router } from './router.ts'
+
+type Channel = Extract<AnyChannel, { door: 'websocket' }>
 
 /** What a socket's owner is told. */
 export type SocketListener = {
@@ -31,6 +33,7 @@ export type Admission =
   | {
       readonly admitted: true
       readonly device: DeviceAddress | undefined
+      readonly socket?: Channel['socket']
       readonly headers: Readonly<Record<string, string>>
       /** Called when the socket is open. */
       readonly opened: (connection: Connection) => void
@@ -83,7 +86,7 @@ function effectiveHeaders(upgrade: Headers, inner: readonly string[]): Headers {
 
 /** One open socket. Frames written in one turn of the event loop leave in one piece. */
 export class Connection {
-  readonly channel: Extract<Channel, { door: 'websocket' }>
+  readonly channel: Channel
   lastHeardMs: number
   private readonly door: WebSocketDoor
   private readonly headers: Headers
@@ -95,14 +98,9 @@ export class Connection {
   private corked = false
   private waitingForDrain = false
   private finishing: Close | undefined
+  private whenGone: Set<() => void> | undefined
 
-  constructor(
-    door: WebSocketDoor,
-    websocket: WebSocket,
-    stream: Duplex,
-    headers: Headers,
-    channel: Connection['channel'],
-  ) {
+  constructor(door: WebSocketDoor, websocket: WebSocket, stream: Duplex, headers: Headers, channel: Channel) {
     this.door = door
     this.websocket = websocket
     this.stream = stream
@@ -184,6 +182,7 @@ export class Connection {
       headers: effectiveHeaders(this.headers, frame.headers),
       body: frame.body,
       channel: this.channel,
+      asker: this,
     })
     this.pending--
     if (frame.id !== undefined && this.isOpen) this.send(encodeResponse(responseFrame(frame.id, response)))
@@ -223,9 +222,18 @@ export class Connection {
     else if (!tooMuch && this.websocket.isPaused) this.websocket.resume()
   }
 
+  /** Tells when the client is gone, at once if it is, for whoever works on its request. */
+  onGone(tell: () => void): { cancel(): void } {
+    if (this.websocket.readyState === WebSocket.CLOSED) tell()
+    this.whenGone ??= new Set()
+    this.whenGone.add(tell)
+    return { cancel: () => this.whenGone?.delete(tell) }
+  }
+
   private ended(): void {
     this.door.forget(this)
     this.listener?.closed()
+    for (const tell of this.whenGone ?? []) tell()
   }
 }
 
@@ -280,8 +288,13 @@ export class WebSocketDoor {
     admission: Extract<Admission, { admitted: true }>,
   ): void {
     const websocket = serverSocket()
-    const { device, opened } = admission
-    const channel = { door: 'websocket', remoteAddress: upgrade.remoteAddress, device } as const
+    const { device, socket, opened } = admission
+    const channel: Channel = {
+      door: 'websocket',
+      remoteAddress: upgrade.remoteAddress,
+      device,
+      ...(socket && { socket }),
+    }
     const connection = new Connection(this, websocket, stream, upgrade.headers, channel)
     this.connections.add(connection)
     // `ws` gives this method to its own server; it is how a socket is made from a stream that is not an upgrade.

@@ -1,9 +1,9 @@
-// Accounts of more than one device. The server cannot link one before issue 3: the tests write it into the storage.
+// Accounts of more than one device.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import * as LS from '@signalapp/libsignal-client'
 import { authorizationOf, Https } from '../client/https.ts'
-import { addLinkedDevice } from '../client/linked-device.ts'
+import { linkDevice } from '../client/linked-device.ts'
 import { HTTP_VERSIONS } from '../client/net.ts'
 import { untilNothingWaits } from '../client/queue.ts'
 import { copyFor, messageFor } from '../client/raw-message.ts'
@@ -24,7 +24,7 @@ for (const httpVersion of HTTP_VERSIONS)
       const primary = await register(server, { httpVersion })
       const other = await register(server, { httpVersion })
       stranger = await register(server, { httpVersion })
-      const linked = await addLinkedDevice(server, primary, 2)
+      const linked = await linkDevice(server, primary, { httpVersion })
       https = Https.open(server.ready, httpVersion)
       phone = new SignalClient(server, primary, httpVersion)
       laptop = new SignalClient(server, linked, httpVersion)

@@ -10,6 +10,7 @@ import type { NamedRoute } from '../../wire/routes.ts'
 import type { ServiceId } from '../../wire/types.ts'
 import { basic } from '../client/https.ts'
 import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
+import { linkBody, newKeysOf } from '../client/linked-device.ts'
 import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { messageFor } from '../client/raw-message.ts'
 import type { Registered } from '../client/register.ts'
@@ -31,7 +32,17 @@ export type Cast = {
   /** A verification session that is open. */
   readonly sessionId: string
   readonly ready: Ready
+  /** Lets one device onto the account of `own`; empty if that has as many as it may. */
+  readonly linkToken: string
 }
+
+export const RESTORE_TOKEN = 'a restore token'
+export const restoreRequest = { method: 'REMOTE_BACKUP', deviceTransferBootstrap: 'AAAA' }
+export const archiveFor = ({ deviceId, keys }: Registered) => ({
+  destinationDeviceId: deviceId,
+  destinationDeviceRegistrationId: keys.aci.registrationId,
+  transferArchive: { cdn: 3, key: 'a_key' },
+})
 
 const attributes = {
   fetchesMessages: true,
@@ -65,6 +76,9 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   }),
   'credentials.svrCheck': svrCheck,
   'credentials.svrCheckOldPath': svrCheck,
+  'devices.rename': () => ({ deviceName: randomBytes(40).toString('base64') }),
+  'devices.setFcmToken': () => ({ gcmRegistrationId: 'a token' }),
+  'devices.setApnToken': () => ({ apnRegistrationId: 'a token' }),
   'devices.setCapabilities': () => ({ storage: true, spqr: false }),
   'keys.store': ({ own }) => {
     const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
@@ -77,6 +91,10 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     }
   },
   'keys.check': () => ({ identityType: 'ACI', digest: randomBytes(32).toString('base64') }),
+  'linking.link': ({ own, linkToken }) => linkBody(linkToken, newKeysOf(own)),
+  'linking.putArchive': ({ own }) => archiveFor(own),
+  'linking.putRestoreRequest': () => restoreRequest,
+  'provisioning.send': () => ({ body: randomBytes(40).toString('base64') }),
   'messages.send': ({ other }) => ({ ...messageFor(other), online: false, urgent: true }),
   'registrationLock.set': () => ({ registrationLock: 'ab'.repeat(32) }),
   'profiles.set': ({ own }) => profileBody(profileKeysOf(own), fullProfile({ avatar: true })),
@@ -114,6 +132,10 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   aci: ({ own }) => own.aci.getServiceIdString(),
   version: ({ own }) => profileKeysOf(own).version,
   credentialRequest: ({ own, ready }) => profileKeysOf(own).request(ready).hex,
+  deviceId: () => '7',
+  tokenIdentifier: () => Buffer.alloc(32, 1).toString('base64url'),
+  token: () => RESTORE_TOKEN,
+  address: () => randomBytes(16).toString('base64url'),
   sessionId: (cast) => cast.sessionId,
 }
 
@@ -123,11 +145,13 @@ const QUERY: Readonly<Record<string, string>> = {
   online: 'false',
   redemptionEndSeconds: String(today + 2 * 86_400),
   redemptionStartSeconds: String(today),
-  story: 'false',
   ts: '1750000000000',
   uploadLength: '1000',
   urgent: 'true',
   credentialType: 'expiringProfileKey',
+  story: 'false',
+  deviceId: '1',
+  timeout: '1',
 }
 const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
 

@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict'
 import { LIMITER_NAMES } from '../../server/kit/limiters.ts'
 import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
-import { newNumber, register } from '../client/register.ts'
+import { authorizationOf } from '../client/https.ts'
+import { newNumber, type Registered, register } from '../client/register.ts'
 import { Constellation } from '../constellation.ts'
 import { type Door, Doors } from './doors.ts'
-import { type Cast, credentialsFor, exampleOf } from './examples.ts'
+import {
+  archiveFor,
+  type Cast,
+  credentialsFor,
+  exampleOf,
+  RESTORE_TOKEN,
+  restoreRequest,
+} from './examples.ts'
 import { complaint, type Probe, send } from './probe.ts'
 
 /** So wide that a limiter hides nothing that lies behind it. */
@@ -17,6 +25,21 @@ const prototypeNames = () =>
 const PROTOTYPE_NAMES = prototypeNames()
 
 const whoami = allRoutes().find(({ name }) => name === 'whoami')!
+
+/** Long polls whose answer is there already: nobody waits for it a thousand times. */
+async function putWhatIsWaitedFor({ all }: Doors, own: Registered): Promise<void> {
+  const put = (path: string, headers: Readonly<Record<string, string>>, body: object) =>
+    all[0]!.call('PUT', path, { ...JSON_TYPE, ...headers }, Buffer.from(JSON.stringify(body)))
+  const replies = [
+    await put('/v1/devices/transfer_archive', authorizationOf(own), archiveFor(own)),
+    await put(`/v1/devices/restore_account/${encodeURIComponent(RESTORE_TOKEN)}`, {}, restoreRequest),
+  ]
+  assert.deepEqual(
+    replies.map(({ status }) => status),
+    [204, 204],
+  )
+}
+const JSON_TYPE = { 'content-type': 'application/json' }
 
 export type Case = Omit<Probe, 'headers' | 'named'>
 
@@ -36,23 +59,30 @@ export class Fuzzer {
   static async open(config: Readonly<Record<string, unknown>> = {}): Promise<Fuzzer> {
     const server = await Constellation.open({ config: { limits, ...config } })
     const [own, other] = await Promise.all([register(server), register(server)])
-    return new Fuzzer(server, await Doors.open(server.ready, own), {
-      own,
-      other,
-      sessionId: '',
-      ready: server.ready,
-    })
+    const doors = await Doors.open(server.ready, own)
+    await putWhatIsWaitedFor(doors, own)
+    return new Fuzzer(server, doors, { own, other, sessionId: '', linkToken: '', ready: server.ready })
   }
 
   get cast(): Cast {
     return this.#cast
   }
 
-  /** With a verification session of its own, open and without a code. */
+  /** With a verification session of its own, open and without a code, and a link token that is not used. */
   async freshCast(): Promise<Cast> {
     const body = Buffer.from(JSON.stringify({ number: newNumber() }))
     const reply = await this.doors.all[0]!.call('POST', '/v1/verification/session', {}, body)
-    return { ...this.#cast, sessionId: JSON.parse(Buffer.from(reply.body).toString()).id as string }
+    const token = await this.doors.all[0]!.call(
+      'GET',
+      '/v1/devices/provisioning/code',
+      authorizationOf(this.#cast.own),
+      Buffer.alloc(0),
+    )
+    return {
+      ...this.#cast,
+      sessionId: JSON.parse(Buffer.from(reply.body).toString()).id as string,
+      linkToken: (JSON.parse(Buffer.from(token.body).toString()).verificationCode as string) ?? '',
+    }
   }
 
   /** Sends the cases, each through one door and the next through the next that is free; gives what was wrong. */

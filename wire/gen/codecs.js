@@ -16856,6 +16856,1244 @@ export const org = $root.org = (() => {
 				return credentials;
 			})();
 
+			chat.device = (function() {
+
+				const device = {};
+
+				device.GetDevicesRequest = (function() {
+
+					const GetDevicesRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetDevicesRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetDevicesRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.GetDevicesRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetDevicesRequest;
+				})();
+
+				device.GetDevicesResponse = (function() {
+
+					const GetDevicesResponse = function (properties) {
+						this.devices = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetDevicesResponse.prototype.devices = $util.emptyArray;
+
+					GetDevicesResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.devices != null && message.devices.length)
+							for (let i = 0; i < message.devices.length; ++i)
+								$root.org.signal.chat.device.GetDevicesResponse.LinkedDevice.encode(message.devices[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetDevicesResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.GetDevicesResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (!(message.devices && message.devices.length))
+										message.devices = [];
+									message.devices.push($root.org.signal.chat.device.GetDevicesResponse.LinkedDevice.decode(reader, reader.size(), $undefined, _depth + 1));
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					GetDevicesResponse.LinkedDevice = (function() {
+
+						const LinkedDevice = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						LinkedDevice.prototype.id = 0;
+						LinkedDevice.prototype.name = $util.newBuffer([]);
+						LinkedDevice.prototype.lastSeen = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+						LinkedDevice.prototype.registrationId = 0;
+						LinkedDevice.prototype.createdAtCiphertext = $util.newBuffer([]);
+
+						LinkedDevice.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== 0)
+								writer.uint32(8).uint32(message.id);
+							if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name.length)
+								writer.uint32(18).bytes(message.name);
+							if (message.lastSeen != null && $Object.hasOwnProperty.call(message, "lastSeen") && (typeof message.lastSeen === "object" ? message.lastSeen.low || message.lastSeen.high : message.lastSeen !== 0))
+								writer.uint32(24).uint64(message.lastSeen);
+							if (message.registrationId != null && $Object.hasOwnProperty.call(message, "registrationId") && message.registrationId !== 0)
+								writer.uint32(32).uint32(message.registrationId);
+							if (message.createdAtCiphertext != null && $Object.hasOwnProperty.call(message, "createdAtCiphertext") && message.createdAtCiphertext.length)
+								writer.uint32(42).bytes(message.createdAtCiphertext);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						LinkedDevice.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.device.GetDevicesResponse.LinkedDevice();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.id = value;
+										else
+											delete message.id;
+										continue;
+									}
+								case 2: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.name = value;
+										else
+											delete message.name;
+										continue;
+									}
+								case 3: {
+										if (wireType !== 0)
+											break;
+										if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+											message.lastSeen = value;
+										else
+											delete message.lastSeen;
+										continue;
+									}
+								case 4: {
+										if (wireType !== 0)
+											break;
+										if (value = reader.uint32())
+											message.registrationId = value;
+										else
+											delete message.registrationId;
+										continue;
+									}
+								case 5: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.createdAtCiphertext = value;
+										else
+											delete message.createdAtCiphertext;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return LinkedDevice;
+					})();
+
+					return GetDevicesResponse;
+				})();
+
+				device.RemoveDeviceRequest = (function() {
+
+					const RemoveDeviceRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveDeviceRequest.prototype.id = 0;
+
+					RemoveDeviceRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== 0)
+							writer.uint32(8).uint32(message.id);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveDeviceRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.RemoveDeviceRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.id = value;
+									else
+										delete message.id;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveDeviceRequest;
+				})();
+
+				device.RemoveDeviceResponse = (function() {
+
+					const RemoveDeviceResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					RemoveDeviceResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					RemoveDeviceResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.RemoveDeviceResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return RemoveDeviceResponse;
+				})();
+
+				device.SetDeviceNameRequest = (function() {
+
+					const SetDeviceNameRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetDeviceNameRequest.prototype.name = $util.newBuffer([]);
+					SetDeviceNameRequest.prototype.id = 0;
+
+					SetDeviceNameRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name.length)
+							writer.uint32(10).bytes(message.name);
+						if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== 0)
+							writer.uint32(16).uint32(message.id);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetDeviceNameRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetDeviceNameRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.name = value;
+									else
+										delete message.name;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.uint32())
+										message.id = value;
+									else
+										delete message.id;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetDeviceNameRequest;
+				})();
+
+				device.SetDeviceNameResponse = (function() {
+
+					const SetDeviceNameResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetDeviceNameResponse.prototype.success = null;
+					SetDeviceNameResponse.prototype.targetDeviceNotFound = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetDeviceNameResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["success", "targetDeviceNotFound"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetDeviceNameResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.success != null && $Object.hasOwnProperty.call(message, "success"))
+							$root.google.protobuf.Empty.encode(message.success, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.targetDeviceNotFound != null && $Object.hasOwnProperty.call(message, "targetDeviceNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.targetDeviceNotFound, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetDeviceNameResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetDeviceNameResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.success = $root.google.protobuf.Empty.decode(reader, reader.size(), $undefined, _depth + 1, message.success);
+									message.response = "success";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.targetDeviceNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.targetDeviceNotFound);
+									message.response = "targetDeviceNotFound";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetDeviceNameResponse;
+				})();
+
+				device.SetPushTokenRequest = (function() {
+
+					const SetPushTokenRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetPushTokenRequest.prototype.apnsTokenRequest = null;
+					SetPushTokenRequest.prototype.fcmTokenRequest = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(SetPushTokenRequest.prototype, "tokenRequest", {
+						get: $util.oneOfGetter($oneOfFields = ["apnsTokenRequest", "fcmTokenRequest"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					SetPushTokenRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.apnsTokenRequest != null && $Object.hasOwnProperty.call(message, "apnsTokenRequest"))
+							$root.org.signal.chat.device.SetPushTokenRequest.ApnsTokenRequest.encode(message.apnsTokenRequest, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.fcmTokenRequest != null && $Object.hasOwnProperty.call(message, "fcmTokenRequest"))
+							$root.org.signal.chat.device.SetPushTokenRequest.FcmTokenRequest.encode(message.fcmTokenRequest, writer.uint32(18).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetPushTokenRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetPushTokenRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.apnsTokenRequest = $root.org.signal.chat.device.SetPushTokenRequest.ApnsTokenRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.apnsTokenRequest);
+									message.tokenRequest = "apnsTokenRequest";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									message.fcmTokenRequest = $root.org.signal.chat.device.SetPushTokenRequest.FcmTokenRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.fcmTokenRequest);
+									message.tokenRequest = "fcmTokenRequest";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					SetPushTokenRequest.ApnsTokenRequest = (function() {
+
+						const ApnsTokenRequest = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						ApnsTokenRequest.prototype.apnsToken = "";
+
+						ApnsTokenRequest.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.apnsToken != null && $Object.hasOwnProperty.call(message, "apnsToken") && message.apnsToken !== "")
+								writer.uint32(10).string(message.apnsToken);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						ApnsTokenRequest.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.device.SetPushTokenRequest.ApnsTokenRequest();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.apnsToken = value;
+										else
+											delete message.apnsToken;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return ApnsTokenRequest;
+					})();
+
+					SetPushTokenRequest.FcmTokenRequest = (function() {
+
+						const FcmTokenRequest = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						FcmTokenRequest.prototype.fcmToken = "";
+
+						FcmTokenRequest.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.fcmToken != null && $Object.hasOwnProperty.call(message, "fcmToken") && message.fcmToken !== "")
+								writer.uint32(10).string(message.fcmToken);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						FcmTokenRequest.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.device.SetPushTokenRequest.FcmTokenRequest();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.stringVerify()).length)
+											message.fcmToken = value;
+										else
+											delete message.fcmToken;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return FcmTokenRequest;
+					})();
+
+					return SetPushTokenRequest;
+				})();
+
+				device.SetPushTokenResponse = (function() {
+
+					const SetPushTokenResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetPushTokenResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetPushTokenResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetPushTokenResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetPushTokenResponse;
+				})();
+
+				device.ClearPushTokenRequest = (function() {
+
+					const ClearPushTokenRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ClearPushTokenRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ClearPushTokenRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.ClearPushTokenRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ClearPushTokenRequest;
+				})();
+
+				device.ClearPushTokenResponse = (function() {
+
+					const ClearPushTokenResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					ClearPushTokenResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					ClearPushTokenResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.ClearPushTokenResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return ClearPushTokenResponse;
+				})();
+
+				device.SetCapabilitiesRequest = (function() {
+
+					const SetCapabilitiesRequest = function (properties) {
+						this.capabilities = [];
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetCapabilitiesRequest.prototype.capabilities = $util.emptyArray;
+
+					SetCapabilitiesRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.capabilities != null && message.capabilities.length)
+							writer.uint32(10).int32s(message.capabilities);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetCapabilitiesRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetCapabilitiesRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType === 2) {
+										if (!(message.capabilities && message.capabilities.length))
+											message.capabilities = [];
+										reader.int32s(message.capabilities);
+										continue;
+									}
+									if (wireType !== 0)
+										break;
+									if (!(message.capabilities && message.capabilities.length))
+										message.capabilities = [];
+									message.capabilities.push(reader.int32());
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetCapabilitiesRequest;
+				})();
+
+				device.SetCapabilitiesResponse = (function() {
+
+					const SetCapabilitiesResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					SetCapabilitiesResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					SetCapabilitiesResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.device.SetCapabilitiesResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							reader.skipType(tag & 7, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return SetCapabilitiesResponse;
+				})();
+
+				return device;
+			})();
+
 			chat.keys = (function() {
 
 				const keys = {};
@@ -21412,6 +22650,761 @@ export const textsecure = $root.textsecure = (() => {
 	return textsecure;
 })();
 
+export const signalservice = $root.signalservice = (() => {
+
+	const signalservice = {};
+
+	signalservice.ProvisioningAddress = (function() {
+
+		const ProvisioningAddress = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		ProvisioningAddress.prototype.address = "";
+
+		ProvisioningAddress.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.address != null && $Object.hasOwnProperty.call(message, "address"))
+				writer.uint32(10).string(message.address);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		ProvisioningAddress.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.ProvisioningAddress();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.address = reader.string();
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return ProvisioningAddress;
+	})();
+
+	signalservice.ProvisionEnvelope = (function() {
+
+		const ProvisionEnvelope = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		ProvisionEnvelope.prototype.publicKey = $util.newBuffer([]);
+		ProvisionEnvelope.prototype.body = $util.newBuffer([]);
+
+		ProvisionEnvelope.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.publicKey != null && $Object.hasOwnProperty.call(message, "publicKey"))
+				writer.uint32(10).bytes(message.publicKey);
+			if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
+				writer.uint32(18).bytes(message.body);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		ProvisionEnvelope.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.ProvisionEnvelope();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.publicKey = reader.bytes();
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						message.body = reader.bytes();
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return ProvisionEnvelope;
+	})();
+
+	signalservice.ProvisionMessage = (function() {
+
+		const ProvisionMessage = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		ProvisionMessage.prototype.aciIdentityKeyPublic = $util.newBuffer([]);
+		ProvisionMessage.prototype.aciIdentityKeyPrivate = $util.newBuffer([]);
+		ProvisionMessage.prototype.pniIdentityKeyPublic = $util.newBuffer([]);
+		ProvisionMessage.prototype.pniIdentityKeyPrivate = $util.newBuffer([]);
+		ProvisionMessage.prototype.aci = "";
+		ProvisionMessage.prototype.pni = "";
+		ProvisionMessage.prototype.number = "";
+		ProvisionMessage.prototype.provisioningCode = "";
+		ProvisionMessage.prototype.userAgent = "";
+		ProvisionMessage.prototype.profileKey = $util.newBuffer([]);
+		ProvisionMessage.prototype.readReceipts = false;
+		ProvisionMessage.prototype.provisioningVersion = 0;
+		ProvisionMessage.prototype.masterKey = $util.newBuffer([]);
+		ProvisionMessage.prototype.ephemeralBackupKey = $util.newBuffer([]);
+		ProvisionMessage.prototype.accountEntropyPool = "";
+		ProvisionMessage.prototype.mediaRootBackupKey = $util.newBuffer([]);
+		ProvisionMessage.prototype.aciBinary = $util.newBuffer([]);
+		ProvisionMessage.prototype.pniBinary = $util.newBuffer([]);
+
+		ProvisionMessage.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.aciIdentityKeyPublic != null && $Object.hasOwnProperty.call(message, "aciIdentityKeyPublic"))
+				writer.uint32(10).bytes(message.aciIdentityKeyPublic);
+			if (message.aciIdentityKeyPrivate != null && $Object.hasOwnProperty.call(message, "aciIdentityKeyPrivate"))
+				writer.uint32(18).bytes(message.aciIdentityKeyPrivate);
+			if (message.number != null && $Object.hasOwnProperty.call(message, "number"))
+				writer.uint32(26).string(message.number);
+			if (message.provisioningCode != null && $Object.hasOwnProperty.call(message, "provisioningCode"))
+				writer.uint32(34).string(message.provisioningCode);
+			if (message.userAgent != null && $Object.hasOwnProperty.call(message, "userAgent"))
+				writer.uint32(42).string(message.userAgent);
+			if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey"))
+				writer.uint32(50).bytes(message.profileKey);
+			if (message.readReceipts != null && $Object.hasOwnProperty.call(message, "readReceipts"))
+				writer.uint32(56).bool(message.readReceipts);
+			if (message.aci != null && $Object.hasOwnProperty.call(message, "aci"))
+				writer.uint32(66).string(message.aci);
+			if (message.provisioningVersion != null && $Object.hasOwnProperty.call(message, "provisioningVersion"))
+				writer.uint32(72).uint32(message.provisioningVersion);
+			if (message.pni != null && $Object.hasOwnProperty.call(message, "pni"))
+				writer.uint32(82).string(message.pni);
+			if (message.pniIdentityKeyPublic != null && $Object.hasOwnProperty.call(message, "pniIdentityKeyPublic"))
+				writer.uint32(90).bytes(message.pniIdentityKeyPublic);
+			if (message.pniIdentityKeyPrivate != null && $Object.hasOwnProperty.call(message, "pniIdentityKeyPrivate"))
+				writer.uint32(98).bytes(message.pniIdentityKeyPrivate);
+			if (message.masterKey != null && $Object.hasOwnProperty.call(message, "masterKey"))
+				writer.uint32(106).bytes(message.masterKey);
+			if (message.ephemeralBackupKey != null && $Object.hasOwnProperty.call(message, "ephemeralBackupKey"))
+				writer.uint32(114).bytes(message.ephemeralBackupKey);
+			if (message.accountEntropyPool != null && $Object.hasOwnProperty.call(message, "accountEntropyPool"))
+				writer.uint32(122).string(message.accountEntropyPool);
+			if (message.mediaRootBackupKey != null && $Object.hasOwnProperty.call(message, "mediaRootBackupKey"))
+				writer.uint32(130).bytes(message.mediaRootBackupKey);
+			if (message.aciBinary != null && $Object.hasOwnProperty.call(message, "aciBinary"))
+				writer.uint32(138).bytes(message.aciBinary);
+			if (message.pniBinary != null && $Object.hasOwnProperty.call(message, "pniBinary"))
+				writer.uint32(146).bytes(message.pniBinary);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		ProvisionMessage.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.ProvisionMessage();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.aciIdentityKeyPublic = reader.bytes();
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						message.aciIdentityKeyPrivate = reader.bytes();
+						continue;
+					}
+				case 11: {
+						if (wireType !== 2)
+							break;
+						message.pniIdentityKeyPublic = reader.bytes();
+						continue;
+					}
+				case 12: {
+						if (wireType !== 2)
+							break;
+						message.pniIdentityKeyPrivate = reader.bytes();
+						continue;
+					}
+				case 8: {
+						if (wireType !== 2)
+							break;
+						message.aci = reader.string();
+						continue;
+					}
+				case 10: {
+						if (wireType !== 2)
+							break;
+						message.pni = reader.string();
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						message.number = reader.string();
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						message.provisioningCode = reader.string();
+						continue;
+					}
+				case 5: {
+						if (wireType !== 2)
+							break;
+						message.userAgent = reader.string();
+						continue;
+					}
+				case 6: {
+						if (wireType !== 2)
+							break;
+						message.profileKey = reader.bytes();
+						continue;
+					}
+				case 7: {
+						if (wireType !== 0)
+							break;
+						message.readReceipts = reader.bool();
+						continue;
+					}
+				case 9: {
+						if (wireType !== 0)
+							break;
+						message.provisioningVersion = reader.uint32();
+						continue;
+					}
+				case 13: {
+						if (wireType !== 2)
+							break;
+						message.masterKey = reader.bytes();
+						continue;
+					}
+				case 14: {
+						if (wireType !== 2)
+							break;
+						message.ephemeralBackupKey = reader.bytes();
+						continue;
+					}
+				case 15: {
+						if (wireType !== 2)
+							break;
+						message.accountEntropyPool = reader.string();
+						continue;
+					}
+				case 16: {
+						if (wireType !== 2)
+							break;
+						message.mediaRootBackupKey = reader.bytes();
+						continue;
+					}
+				case 17: {
+						if (wireType !== 2)
+							break;
+						message.aciBinary = reader.bytes();
+						continue;
+					}
+				case 18: {
+						if (wireType !== 2)
+							break;
+						message.pniBinary = reader.bytes();
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return ProvisionMessage;
+	})();
+
+	signalservice.WebSocketRequestMessage = (function() {
+
+		const WebSocketRequestMessage = function (properties) {
+			this.headers = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		WebSocketRequestMessage.prototype.verb = "";
+		WebSocketRequestMessage.prototype.path = "";
+		WebSocketRequestMessage.prototype.body = $util.newBuffer([]);
+		WebSocketRequestMessage.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+		WebSocketRequestMessage.prototype.headers = $util.emptyArray;
+
+		WebSocketRequestMessage.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.verb != null && $Object.hasOwnProperty.call(message, "verb"))
+				writer.uint32(10).string(message.verb);
+			if (message.path != null && $Object.hasOwnProperty.call(message, "path"))
+				writer.uint32(18).string(message.path);
+			if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
+				writer.uint32(26).bytes(message.body);
+			if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
+				writer.uint32(32).uint64(message.id);
+			if (message.headers != null && message.headers.length)
+				for (let i = 0; i < message.headers.length; ++i)
+					writer.uint32(42).string(message.headers[i]);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		WebSocketRequestMessage.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.WebSocketRequestMessage();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.verb = reader.string();
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						message.path = reader.string();
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						message.body = reader.bytes();
+						continue;
+					}
+				case 4: {
+						if (wireType !== 0)
+							break;
+						message.id = reader.uint64();
+						continue;
+					}
+				case 5: {
+						if (wireType !== 2)
+							break;
+						if (!(message.headers && message.headers.length))
+							message.headers = [];
+						message.headers.push(reader.string());
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return WebSocketRequestMessage;
+	})();
+
+	signalservice.WebSocketResponseMessage = (function() {
+
+		const WebSocketResponseMessage = function (properties) {
+			this.headers = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		WebSocketResponseMessage.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+		WebSocketResponseMessage.prototype.status = 0;
+		WebSocketResponseMessage.prototype.message = "";
+		WebSocketResponseMessage.prototype.body = $util.newBuffer([]);
+		WebSocketResponseMessage.prototype.headers = $util.emptyArray;
+
+		WebSocketResponseMessage.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
+				writer.uint32(8).uint64(message.id);
+			if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+				writer.uint32(16).uint32(message.status);
+			if (message.message != null && $Object.hasOwnProperty.call(message, "message"))
+				writer.uint32(26).string(message.message);
+			if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
+				writer.uint32(34).bytes(message.body);
+			if (message.headers != null && message.headers.length)
+				for (let i = 0; i < message.headers.length; ++i)
+					writer.uint32(42).string(message.headers[i]);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		WebSocketResponseMessage.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.WebSocketResponseMessage();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 0)
+							break;
+						message.id = reader.uint64();
+						continue;
+					}
+				case 2: {
+						if (wireType !== 0)
+							break;
+						message.status = reader.uint32();
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						message.message = reader.string();
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						message.body = reader.bytes();
+						continue;
+					}
+				case 5: {
+						if (wireType !== 2)
+							break;
+						if (!(message.headers && message.headers.length))
+							message.headers = [];
+						message.headers.push(reader.string());
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return WebSocketResponseMessage;
+	})();
+
+	signalservice.WebSocketMessage = (function() {
+
+		const WebSocketMessage = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		WebSocketMessage.prototype.type = 0;
+		WebSocketMessage.prototype.request = null;
+		WebSocketMessage.prototype.response = null;
+
+		WebSocketMessage.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.type != null && $Object.hasOwnProperty.call(message, "type"))
+				writer.uint32(8).int32(message.type);
+			if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
+				$root.signalservice.WebSocketRequestMessage.encode(message.request, writer.uint32(18).fork(), _depth + 1).ldelim();
+			if (message.response != null && $Object.hasOwnProperty.call(message, "response"))
+				$root.signalservice.WebSocketResponseMessage.encode(message.response, writer.uint32(26).fork(), _depth + 1).ldelim();
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		WebSocketMessage.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signalservice.WebSocketMessage();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 0)
+							break;
+						value = reader.int32();
+						if ($root.signalservice.WebSocketMessage.Type[value] !== $undefined)
+							message.type = value;
+						else if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						message.request = $root.signalservice.WebSocketRequestMessage.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						message.response = $root.signalservice.WebSocketResponseMessage.decode(reader, reader.size(), $undefined, _depth + 1, message.response);
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		WebSocketMessage.Type = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "UNKNOWN"] = 0;
+			values[valuesById[1] = "REQUEST"] = 1;
+			values[valuesById[2] = "RESPONSE"] = 2;
+			return values;
+		})();
+
+		return WebSocketMessage;
+	})();
+
+	return signalservice;
+})();
+
 export const google = $root.google = (() => {
 
 	const google = {};
@@ -22183,362 +24176,6 @@ export const google = $root.google = (() => {
 	})();
 
 	return google;
-})();
-
-export const signalservice = $root.signalservice = (() => {
-
-	const signalservice = {};
-
-	signalservice.WebSocketRequestMessage = (function() {
-
-		const WebSocketRequestMessage = function (properties) {
-			this.headers = [];
-			if (properties)
-				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-					if (properties[keys[i]] != null && keys[i] !== "__proto__")
-						this[keys[i]] = properties[keys[i]];
-		};
-
-		WebSocketRequestMessage.prototype.verb = "";
-		WebSocketRequestMessage.prototype.path = "";
-		WebSocketRequestMessage.prototype.body = $util.newBuffer([]);
-		WebSocketRequestMessage.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-		WebSocketRequestMessage.prototype.headers = $util.emptyArray;
-
-		WebSocketRequestMessage.encode = function (message, writer, _depth) {
-			if (!writer)
-				writer = $Writer.create();
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $util.recursionLimit)
-				throw $Error("max depth exceeded");
-			if (message.verb != null && $Object.hasOwnProperty.call(message, "verb"))
-				writer.uint32(10).string(message.verb);
-			if (message.path != null && $Object.hasOwnProperty.call(message, "path"))
-				writer.uint32(18).string(message.path);
-			if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
-				writer.uint32(26).bytes(message.body);
-			if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
-				writer.uint32(32).uint64(message.id);
-			if (message.headers != null && message.headers.length)
-				for (let i = 0; i < message.headers.length; ++i)
-					writer.uint32(42).string(message.headers[i]);
-			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-				for (let i = 0; i < message.$unknowns.length; ++i)
-					writer.raw(message.$unknowns[i]);
-			return writer;
-		};
-
-		WebSocketRequestMessage.decode = function (reader, length, _end, _depth, _target) {
-			if (!(reader instanceof $Reader))
-				reader = $Reader.create(reader);
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $Reader.recursionLimit)
-				throw $Error("max depth exceeded");
-			let end, message;
-			if (length === $undefined)
-				end = reader.len;
-			else {
-				end = reader.pos + length;
-				if (end > reader.len)
-					throw $RangeError("index out of range");
-				length = reader.len;
-				reader.len = end;
-			}
-			message = _target || new $root.signalservice.WebSocketRequestMessage();
-			while (reader.pos < end) {
-				let start = reader.pos;
-				let tag = reader.tag();
-				if (tag === _end) {
-					_end = $undefined;
-					break;
-				}
-				let wireType = tag & 7;
-				switch (tag >>>= 3) {
-				case 1: {
-						if (wireType !== 2)
-							break;
-						message.verb = reader.string();
-						continue;
-					}
-				case 2: {
-						if (wireType !== 2)
-							break;
-						message.path = reader.string();
-						continue;
-					}
-				case 3: {
-						if (wireType !== 2)
-							break;
-						message.body = reader.bytes();
-						continue;
-					}
-				case 4: {
-						if (wireType !== 0)
-							break;
-						message.id = reader.uint64();
-						continue;
-					}
-				case 5: {
-						if (wireType !== 2)
-							break;
-						if (!(message.headers && message.headers.length))
-							message.headers = [];
-						message.headers.push(reader.string());
-						continue;
-					}
-				}
-				reader.skipType(wireType, _depth, tag);
-				if (!reader.discardUnknown) {
-					$util.makeProp(message, "$unknowns", false);
-					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-				}
-			}
-			if (length !== $undefined) {
-				if (reader.pos !== end)
-					throw $RangeError("index out of range");
-				reader.len = length;
-			}
-			if (_end !== $undefined)
-				throw $Error("missing end group");
-			return message;
-		};
-
-		return WebSocketRequestMessage;
-	})();
-
-	signalservice.WebSocketResponseMessage = (function() {
-
-		const WebSocketResponseMessage = function (properties) {
-			this.headers = [];
-			if (properties)
-				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-					if (properties[keys[i]] != null && keys[i] !== "__proto__")
-						this[keys[i]] = properties[keys[i]];
-		};
-
-		WebSocketResponseMessage.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-		WebSocketResponseMessage.prototype.status = 0;
-		WebSocketResponseMessage.prototype.message = "";
-		WebSocketResponseMessage.prototype.body = $util.newBuffer([]);
-		WebSocketResponseMessage.prototype.headers = $util.emptyArray;
-
-		WebSocketResponseMessage.encode = function (message, writer, _depth) {
-			if (!writer)
-				writer = $Writer.create();
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $util.recursionLimit)
-				throw $Error("max depth exceeded");
-			if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
-				writer.uint32(8).uint64(message.id);
-			if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
-				writer.uint32(16).uint32(message.status);
-			if (message.message != null && $Object.hasOwnProperty.call(message, "message"))
-				writer.uint32(26).string(message.message);
-			if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
-				writer.uint32(34).bytes(message.body);
-			if (message.headers != null && message.headers.length)
-				for (let i = 0; i < message.headers.length; ++i)
-					writer.uint32(42).string(message.headers[i]);
-			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-				for (let i = 0; i < message.$unknowns.length; ++i)
-					writer.raw(message.$unknowns[i]);
-			return writer;
-		};
-
-		WebSocketResponseMessage.decode = function (reader, length, _end, _depth, _target) {
-			if (!(reader instanceof $Reader))
-				reader = $Reader.create(reader);
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $Reader.recursionLimit)
-				throw $Error("max depth exceeded");
-			let end, message;
-			if (length === $undefined)
-				end = reader.len;
-			else {
-				end = reader.pos + length;
-				if (end > reader.len)
-					throw $RangeError("index out of range");
-				length = reader.len;
-				reader.len = end;
-			}
-			message = _target || new $root.signalservice.WebSocketResponseMessage();
-			while (reader.pos < end) {
-				let start = reader.pos;
-				let tag = reader.tag();
-				if (tag === _end) {
-					_end = $undefined;
-					break;
-				}
-				let wireType = tag & 7;
-				switch (tag >>>= 3) {
-				case 1: {
-						if (wireType !== 0)
-							break;
-						message.id = reader.uint64();
-						continue;
-					}
-				case 2: {
-						if (wireType !== 0)
-							break;
-						message.status = reader.uint32();
-						continue;
-					}
-				case 3: {
-						if (wireType !== 2)
-							break;
-						message.message = reader.string();
-						continue;
-					}
-				case 4: {
-						if (wireType !== 2)
-							break;
-						message.body = reader.bytes();
-						continue;
-					}
-				case 5: {
-						if (wireType !== 2)
-							break;
-						if (!(message.headers && message.headers.length))
-							message.headers = [];
-						message.headers.push(reader.string());
-						continue;
-					}
-				}
-				reader.skipType(wireType, _depth, tag);
-				if (!reader.discardUnknown) {
-					$util.makeProp(message, "$unknowns", false);
-					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-				}
-			}
-			if (length !== $undefined) {
-				if (reader.pos !== end)
-					throw $RangeError("index out of range");
-				reader.len = length;
-			}
-			if (_end !== $undefined)
-				throw $Error("missing end group");
-			return message;
-		};
-
-		return WebSocketResponseMessage;
-	})();
-
-	signalservice.WebSocketMessage = (function() {
-
-		const WebSocketMessage = function (properties) {
-			if (properties)
-				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-					if (properties[keys[i]] != null && keys[i] !== "__proto__")
-						this[keys[i]] = properties[keys[i]];
-		};
-
-		WebSocketMessage.prototype.type = 0;
-		WebSocketMessage.prototype.request = null;
-		WebSocketMessage.prototype.response = null;
-
-		WebSocketMessage.encode = function (message, writer, _depth) {
-			if (!writer)
-				writer = $Writer.create();
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $util.recursionLimit)
-				throw $Error("max depth exceeded");
-			if (message.type != null && $Object.hasOwnProperty.call(message, "type"))
-				writer.uint32(8).int32(message.type);
-			if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
-				$root.signalservice.WebSocketRequestMessage.encode(message.request, writer.uint32(18).fork(), _depth + 1).ldelim();
-			if (message.response != null && $Object.hasOwnProperty.call(message, "response"))
-				$root.signalservice.WebSocketResponseMessage.encode(message.response, writer.uint32(26).fork(), _depth + 1).ldelim();
-			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-				for (let i = 0; i < message.$unknowns.length; ++i)
-					writer.raw(message.$unknowns[i]);
-			return writer;
-		};
-
-		WebSocketMessage.decode = function (reader, length, _end, _depth, _target) {
-			if (!(reader instanceof $Reader))
-				reader = $Reader.create(reader);
-			if (_depth === $undefined)
-				_depth = 0;
-			if (_depth > $Reader.recursionLimit)
-				throw $Error("max depth exceeded");
-			let end, message, value;
-			if (length === $undefined)
-				end = reader.len;
-			else {
-				end = reader.pos + length;
-				if (end > reader.len)
-					throw $RangeError("index out of range");
-				length = reader.len;
-				reader.len = end;
-			}
-			message = _target || new $root.signalservice.WebSocketMessage();
-			while (reader.pos < end) {
-				let start = reader.pos;
-				let tag = reader.tag();
-				if (tag === _end) {
-					_end = $undefined;
-					break;
-				}
-				let wireType = tag & 7;
-				switch (tag >>>= 3) {
-				case 1: {
-						if (wireType !== 0)
-							break;
-						value = reader.int32();
-						if ($root.signalservice.WebSocketMessage.Type[value] !== $undefined)
-							message.type = value;
-						else if (!reader.discardUnknown) {
-							$util.makeProp(message, "$unknowns", false);
-							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-						}
-						continue;
-					}
-				case 2: {
-						if (wireType !== 2)
-							break;
-						message.request = $root.signalservice.WebSocketRequestMessage.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
-						continue;
-					}
-				case 3: {
-						if (wireType !== 2)
-							break;
-						message.response = $root.signalservice.WebSocketResponseMessage.decode(reader, reader.size(), $undefined, _depth + 1, message.response);
-						continue;
-					}
-				}
-				reader.skipType(wireType, _depth, tag);
-				if (!reader.discardUnknown) {
-					$util.makeProp(message, "$unknowns", false);
-					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-				}
-			}
-			if (length !== $undefined) {
-				if (reader.pos !== end)
-					throw $RangeError("index out of range");
-				reader.len = length;
-			}
-			if (_end !== $undefined)
-				throw $Error("missing end group");
-			return message;
-		};
-
-		WebSocketMessage.Type = (function() {
-			const valuesById = $Object.create(null), values = $Object.create(valuesById);
-			values[valuesById[0] = "UNKNOWN"] = 0;
-			values[valuesById[1] = "REQUEST"] = 1;
-			values[valuesById[2] = "RESPONSE"] = 2;
-			return values;
-		})();
-
-		return WebSocketMessage;
-	})();
-
-	return signalservice;
 })();
 
 export {

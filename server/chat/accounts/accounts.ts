@@ -192,6 +192,14 @@ export class Accounts {
     return written.ok
   }
 
+  /**
+   * Unmet unless that device is still there, in the life that it was seen in: for what a device stores of its own, which
+   * must not outlive it.
+   */
+  presence(aci: Aci, device: Device): Statement {
+    return this.#store.presence(aci, device)
+  }
+
   /** Registers what a later capability keeps of an account. */
   keeps(belongings: Belongings): void {
     this.#belongings.push(belongings)

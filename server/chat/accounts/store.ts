@@ -181,6 +181,15 @@ export class AccountStore {
     await this.sql.write([{ sql: 'DELETE FROM deleted_accounts WHERE expires_at_ms <= $1', args: [nowMs] }])
   }
 
+  /** Changes nothing, but holds the row until the transaction ends; unmet if that device is not there. */
+  presence(aci: Aci, device: Device): Statement {
+    return {
+      sql: `UPDATE devices SET created_at_ms = $1 WHERE aci = $2 AND device_id = $3 AND created_at_ms = $4`,
+      args: [device.createdAtMs, uuidToBytes(aci), device.id, device.createdAtMs],
+      must: 1,
+    }
+  }
+
   /** Notes the day of a device's last visit; it does not count as a write of the account. */
   async touch(aci: Aci, device: DeviceId, lastSeenMs: number): Promise<void> {
     await this.sql.write([

@@ -76,7 +76,7 @@ export class Keys {
 
   /** All or nothing: one bad key refuses the upload (422). A non-empty list replaces what was there. */
   async store(caller: DeviceAddress, identity: IdentityType, upload: KeyUpload): Promise<void> {
-    const { account } = await this.#accounts.of(caller)
+    const { account, device } = await this.#accounts.of(caller)
     const { ec = [], kem = [], signedEc, lastResortKem } = upload
     if (Math.max(ec.length, kem.length) > MAX_ONE_TIME_KEYS)
       throw new Refusal('invalid', { field: 'preKeys', message: 'too many' })
@@ -92,7 +92,10 @@ export class Keys {
       ...(signedEc ? [this.#store.storeSigned(owner, signedEc)] : []),
       ...(lastResortKem ? [this.#store.storeLastResort(owner, lastResortKem)] : []),
     ]
-    if (statements.length > 0) await this.#store.write(statements)
+    if (statements.length === 0) return
+    // A device that is removed meanwhile must leave no keys behind: they would be handed out as its successor's.
+    if (!(await this.#store.write([this.#accounts.presence(caller.aci, device), ...statements])))
+      throw new Refusal('invalid-credentials')
   }
 
   /** Whether the device's repeated-use keys are the ones that the digest was made of (signal-api §2.10). */

@@ -21,9 +21,9 @@ export class KeyStore {
     this.#sql = sql
   }
 
-  async write(statements: readonly Statement[]): Promise<void> {
-    const written = await this.#sql.write(statements)
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
+  /** False if a condition did not hold; then nothing was kept. */
+  async write(statements: readonly Statement[]): Promise<boolean> {
+    return (await this.#sql.write(statements)).ok
   }
 
   storeRepeatedUse(owner: KeyOwner, keys: RepeatedUseKeys): Statement {

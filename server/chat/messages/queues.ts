@@ -119,6 +119,12 @@ export class Queues {
     return this.#store.page(queue, after, limit)
   }
 
+  /** Whether a message still waits that came in that millisecond or before. */
+  async holdsFrom(queue: Queue, ms: number): Promise<boolean> {
+    const [oldest] = await this.#store.page(queue, 0, 1)
+    return oldest !== undefined && oldest.seq < seqAt(ms + 1)
+  }
+
   listen(queue: Queue, listener: (event: QueueEvent) => void): Subscription {
     return this.#bus.subscribe(queue.channel, listener as (event: BusEvent) => void)
   }
