@@ -63,6 +63,11 @@ export class FakeConnection {
     queueMicrotask(() => this.#listener?.closed())
   }
 
+  /** Nothing of the client's is under way here. */
+  finish(close: Close): void {
+    this.close(close)
+  }
+
   answer({ id }: Pick<Asked, 'id'>, status = 200): void {
     this.#listener?.answered(id, status)
   }

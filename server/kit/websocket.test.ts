@@ -6,7 +6,7 @@ import { HTTP_VERSIONS, type HttpVersion } from '../../test/client/net.ts'
 import { RawSocket } from '../../test/client/raw-socket.ts'
 import { openDoor } from '../../test/door.ts'
 import { until } from '../../test/until.ts'
-import { encodeRequest } from '../../wire/websocket.ts'
+import { CLOSE, encodeRequest } from '../../wire/websocket.ts'
 import { IDLE_TIMEOUT_MS } from './websocket.ts'
 
 const MEGABYTE = Buffer.alloc(2 ** 20, 7)
@@ -46,6 +46,23 @@ for (const httpVersion of HTTP_VERSIONS) {
     }
     assert.equal(connection.isOpen, true)
     assert.equal(websockets.size, 1)
+  })
+
+  test(`a socket that has to go is answered first what it asked, but nothing holds it for long ${over}`, async (t) => {
+    const { clock, client, connection, gate, another } = await open(t, httpVersion)
+    const other = await another()
+    const [answered, unanswered] = [client.ask('POST', '/slow'), other.client.ask('POST', '/slow')]
+    unanswered.catch(() => {}) // it is closed instead
+    await until(() => gate.waiting === 2, 'both to be asked')
+    other.connection.finish(CLOSE.reauthenticate, 500)
+    clock.advance(499)
+    assert.equal(other.connection.isOpen, true)
+    clock.advance(1)
+    assert.equal((await other.client.closed()).code, 4401)
+    connection.finish(CLOSE.reauthenticate, 500)
+    gate.open()
+    assert.equal((await answered).status, 200)
+    assert.equal((await client.closed()).code, 4401)
   })
 
   test(`a socket that is silent for 90 seconds is dead, and its owner is told ${over}`, async (t) => {

@@ -142,10 +142,11 @@ export class Connection {
     this.websocket.close(close.code, close.reason)
   }
 
-  /** Answers what was asked already, nothing that comes from now on, and closes. */
-  finish(close: Close): void {
+  /** Answers what was asked already, nothing that comes from now on, and closes; after `withinMs` in any case. */
+  finish(close: Close, withinMs?: number): void {
     this.finishing = close
     if (this.pending === 0) this.close(close)
+    else if (withinMs !== undefined) this.door.clock.after(withinMs, () => this.close(close))
   }
 
   ping(): void {

@@ -9,11 +9,14 @@ const FAREWELLS: Readonly<Record<Farewell, Close>> = {
   reauthenticate: CLOSE.reauthenticate,
   failed: CLOSE.serverError,
 }
+/** Who leaves is told that it worked before the door closes: `DELETE /v1/accounts/me` on a socket. */
+export const LAST_ANSWERS_MS = 500
 const NOTHING = new Uint8Array(0)
 
 export class SocketReader implements Reader {
   readonly #connection: Connection
   readonly #clock: Clock
+  #dismissed = false
 
   constructor(connection: Connection, clock: Clock) {
     this.#connection = connection
@@ -21,7 +24,7 @@ export class SocketReader implements Reader {
   }
 
   get isReady(): boolean {
-    return this.#connection.isOpen && !this.#connection.congested
+    return !this.#dismissed && this.#connection.isOpen && !this.#connection.congested
   }
 
   listen(listener: ReaderListener): void {
@@ -41,7 +44,8 @@ export class SocketReader implements Reader {
   }
 
   dismiss(why: Farewell): void {
-    this.#connection.close(FAREWELLS[why])
+    this.#dismissed = true
+    this.#connection.finish(FAREWELLS[why], LAST_ANSWERS_MS)
   }
 
   #request(path: string, body: Uint8Array): number {

@@ -8,7 +8,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Queues } from './queues.ts'
 import type { Readers } from './readers.ts'
-import { SocketReader } from './socket-reader.ts'
+import { LAST_ANSWERS_MS, SocketReader } from './socket-reader.ts'
 
 const PATH = /^\/v1\/websocket\/?(\?.*)?$/
 const FORBIDDEN: Admission = { admitted: false, status: 403, headers: {} }
@@ -69,7 +69,7 @@ export class Sockets {
 
   /** A socket for requests alone: it displaces nobody, but has to go when the device does. */
   #serve(connection: Connection, address: DeviceAddress, createdAtMs: number): void {
-    const close = () => connection.close(CLOSE.reauthenticate)
+    const close = () => connection.finish(CLOSE.reauthenticate, LAST_ANSWERS_MS)
     const subscription = this.#options.queues.listenToDevice(address, close)
     connection.listen({ answered: () => {}, drained: () => {}, closed: () => subscription.cancel() })
     void this.#options.readers.recheck(address, createdAtMs, close)
