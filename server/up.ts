@@ -93,14 +93,16 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     await sql.close()
     throw error
   })
-  const router = new Router(opened.rest, { authenticate: opened.authenticate, clock, onBug })
+  const { refusesClient } = opened
+  const router = new Router(opened.rest, { authenticate: opened.authenticate, clock, refusesClient, onBug })
   const grpc = new GrpcDoor({
     methods: opened.grpc,
     clock,
     onBug,
+    refusesClient,
     authenticate: (authorization, connection) => opened.authenticateOn(connection, authorization),
   })
-  const websockets = new WebSocketDoor({ router, clock, admit: opened.admit })
+  const websockets = new WebSocketDoor({ router, clock, admit: opened.admit, refusesClient })
   const close = async () => {
     await opened.close()
     await sql.close()

@@ -11,7 +11,7 @@ import { type GrpcMethod, implementService } from '../kit/grpc-service.ts'
 import { Limits } from '../kit/limits.ts'
 import { PostPolicy } from '../kit/post-policy.ts'
 import type { Random } from '../kit/random.ts'
-import type { Authenticate } from '../kit/router.ts'
+import type { Authenticate, RefusesClient } from '../kit/router.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql } from '../kit/sql/sql.ts'
@@ -29,6 +29,8 @@ import { Calling } from './calling/calling.ts'
 import { callingGrpc } from './calling/grpc.ts'
 import { callingRest } from './calling/rest.ts'
 import { Configuration } from './configuration/configuration.ts'
+import { Deprecation } from './configuration/deprecation.ts'
+import { configurationGrpc } from './configuration/grpc.ts'
 import { configurationRest, keepaliveRest } from './configuration/rest.ts'
 import { Credentials } from './credentials/credentials.ts'
 import { credentialsGrpc } from './credentials/grpc.ts'
@@ -107,10 +109,12 @@ export type Chat = {
   readonly authenticateOn: Accounts['authenticateOn']
   /** Answers whoever waits for something that has not come: call it before the doors close. */
   release(): void
+  readonly refusesClient: RefusesClient
   /** Removes what was acknowledged; the storage may be closed afterwards. */
   close(): Promise<void>
 }
 
+const DAY_MS = 86_400_000
 const FORGET_EVERY_MS = 3_600_000
 
 export async function openChat(options: ChatOptions): Promise<Chat> {
@@ -153,7 +157,6 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
-  const sockets = new Sockets({ accounts, readers, queues, clock, events, onBug })
   const devices = new Devices({ accounts, events })
   const waits = new Waits({ bus, clock })
   const linkingStore = new LinkingStore(sql)
@@ -164,6 +167,10 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   accounts.keeps(linking)
   const transfers = new Transfers({ accounts, store: linkingStore, waits, limits, clock, onBug })
   const provisioning = new Provisioning({ bus, clock, random, limits, events })
+  const sockets = new Sockets({
+    ...{ accounts, readers, queues, clock, events, onBug },
+    idlePrimaryMs: config.clients.idlePrimaryDays * DAY_MS,
+  })
   const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
@@ -231,12 +238,14 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...credentialsGrpc(credentials),
       ...callingGrpc(calling),
       ...keysGrpc(keys),
+      ...configurationGrpc(configuration),
       ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
       ...devicesGrpc(devices),
     ],
     admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
+    refusesClient: Deprecation.of(config.clients, events)?.refuses,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
     release: () => waits.close(),

@@ -40,6 +40,9 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   callSurveyed(): void {
     counters.add('calls.surveyed')
   },
+  clientRefused(): void {
+    counters.add('clients.refused')
+  },
   socketRefused(): void {
     counters.add('sockets.refused')
   },

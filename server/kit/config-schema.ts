@@ -1,6 +1,7 @@
 // What an operator can set: every key with its description and its default. The documents are generated from here.
 import { z } from 'zod'
 import { CAPABILITIES } from '../../wire/types.ts'
+import { clients, remoteConfig } from './config-clients.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
 export const ROLES = ['chat'] as const
@@ -168,8 +169,6 @@ const log = z.strictObject({
     .describe('The least serious line logged.'),
 })
 
-const text = z.union([z.string(), z.number(), z.boolean()]).transform(String)
-
 export const configSchema = z.strictObject({
   listen: listen.prefault({}).describe('Where clients connect.'),
   data: z
@@ -201,10 +200,8 @@ export const configSchema = z.strictObject({
     .strictObject(limitShape)
     .prefault({})
     .describe('Rate limiters that differ from Signal’s values: `name: { bucket, refill }`.'),
-  remoteConfig: z
-    .record(z.string(), text)
-    .default({})
-    .describe('Names and values published to clients, for instance `global.attachments.maxBytes`.'),
+  clients: clients.prefault({}).describe('Which clients are served.'),
+  remoteConfig,
   log: log.prefault({}).describe('What is written to standard error.'),
 })
 

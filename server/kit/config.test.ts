@@ -39,6 +39,12 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     credentials: { senderCertificateDays: 7 },
     calling: { relays: [], ttl: 43_200 },
     limits: {},
+    clients: {
+      minimumVersions: {},
+      blockedVersions: {},
+      unrecognizedUserAgents: 'allowed',
+      idlePrimaryDays: 30,
+    },
     remoteConfig: {},
     log: { level: 'info' },
   })
@@ -99,7 +105,18 @@ const mistakes: [yaml: string, sentence: string][] = [
   ['bus:\n  engine: redis', 'line 1: "bus.urls" is needed with engine redis.'],
   ['registration:\n  captcha: true', 'line 2: "registration.captcha" must be one of on, off.'],
   ['roles: [chat, chta]', `line 1: "roles[1]" must be one of ${ROLES.join(', ')}.`],
-  ['remoteConfig:\n  a.b: {}', 'line 2: "remoteConfig.a.b" must be a text, a number, true or false.'],
+  ['remoteConfig:\n  a.b: [1]', 'line 2: "remoteConfig.a.b" must be a text, a number, true or false.'],
+  ['remoteConfig:\n  a.b: {}', 'line 2: "remoteConfig.a.b" must not be empty.'],
+  [
+    'remoteConfig:\n  a.b:\n    percentage: 101',
+    'line 3: "remoteConfig.a.b.percentage" must be at most 100.',
+  ],
+  ['remoteConfig:\n  a.b:\n    percent: 5', 'line 3: "remoteConfig.a.b.percent" is no known key.'],
+  [
+    'clients:\n  minimumVersions: { ios: seven }',
+    'line 2: "clients.minimumVersions.ios" must be a version such as 7.4.0.',
+  ],
+  ['clients:\n  minimumVersions: { web: 1 }', 'line 2: "clients.minimumVersions.web" is no known key.'],
   ['- a', 'line 1: must be a list of "key: value".'],
   ['data: a\ndata: b', 'line 2: Map keys must be unique.'],
   ['a: [', 'line 1: Flow sequence'],

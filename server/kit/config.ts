@@ -126,7 +126,17 @@ const sentence = (text: string) => {
   return /[.!?]$/.test(first) ? first : `${first}.`
 }
 
-function explain(issue: z.core.$ZodIssue, source: Source | undefined): ConfigError {
+/** Of the ways in which a value may be written, the one that was tried. */
+function nearestIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const tried = issue.errors
+    .map(([first]) => first)
+    .find((first) => first && (first.path.length > 0 || !/^invalid_(type|union)$/.test(first.code)))
+  return tried ? { ...tried, path: [...issue.path, ...tried.path] } : issue
+}
+
+function explain(found: z.core.$ZodIssue, source: Source | undefined): ConfigError {
+  const issue = nearestIssue(found)
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
   const path = unknown === undefined ? issue.path : [...issue.path, unknown]
   const place = source ? `${source.file}, line ${source.line(path)}` : 'Command line'

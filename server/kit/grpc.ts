@@ -13,6 +13,7 @@ import { frame, readMessage } from './grpc-message.ts'
 import type { AnonymousCall, DeviceCall, GrpcMethod, StreamMethod, UnaryMethod } from './grpc-service.ts'
 import { GrpcCode, GrpcFailure, type GrpcStatus, statusOfRefusal, statusTrailers } from './grpc-status.ts'
 import { Refusal } from './refusal.ts'
+import type { RefusesClient } from './router.ts'
 
 export type GrpcDoorOptions = {
   readonly methods: Iterable<GrpcMethod>
@@ -27,6 +28,7 @@ export type GrpcDoorOptions = {
   /** Told once of every error that is no refusal; the caller learns nothing of it. */
   onBug(error: unknown, path: string): void
   readonly clock: Clock
+  readonly refusesClient?: RefusesClient
 }
 
 const OK: OutgoingHttpHeaders = { 'grpc-status': '0' }
@@ -149,6 +151,7 @@ export class GrpcDoor {
     connection: object,
   ): Promise<DeviceCall> | DeviceCall | AnonymousCall {
     const { authorization, 'user-agent': userAgent, 'accept-language': acceptLanguage } = headers
+    if (this.#options.refusesClient?.(userAgent)) throw new Refusal('upgrade-required')
     if (method.auth === 'anonymous') {
       if (authorization === undefined) return { remoteAddress, userAgent, acceptLanguage }
       throw new Refusal('credentials-forbidden', { message: 'authorization is forbidden here' })

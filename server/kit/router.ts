@@ -52,9 +52,13 @@ export type Response = {
 /** Checks Basic credentials of a device; nothing if they are not valid. */
 export type Authenticate = (credentials: Credentials) => Promise<DeviceAddress | undefined>
 
+/** Whether a client is too old to be served; without such a function everybody is. */
+export type RefusesClient = ((userAgent: string | undefined) => boolean) | undefined
+
 export type RouterOptions = {
   readonly authenticate: Authenticate
   readonly clock: Clock
+  readonly refusesClient?: RefusesClient
   /** Called once for each failure that is a bug of ours. */
   readonly onBug: (error: unknown, route: string) => void
 }
@@ -120,6 +124,7 @@ export class Router {
   async handle(request: Request): Promise<Response> {
     let name = 'router'
     try {
+      if (this.options.refusesClient?.(request.headers['user-agent'])) throw new Refusal('upgrade-required')
       const found = isMethod(request.method) ? this.table.find(request.method, request.target) : null
       if (!found?.store) return this.respond(this.missing(request))
       const entry = found.store as Entry

@@ -17,6 +17,7 @@ import { REASON_PHRASES } from './reason-phrases.ts'
 import type { Channel as AnyChannel, Headers, Response, Router } from './router.ts'
 
 type Channel = Extract<AnyChannel, { door: 'websocket' }>
+import { REFUSAL_STATUS } from './refusal.ts'
 
 /** What a socket's owner is told. */
 export type SocketListener = {
@@ -42,6 +43,8 @@ export type Admission =
 
 /** Decides on an upgrade; nothing means that no socket lives at this path (404). */
 export type Admit = (upgrade: Upgrade) => Promise<Admission | undefined>
+
+const TOO_OLD: Admission = { admitted: false, status: REFUSAL_STATUS['upgrade-required'], headers: {} }
 
 /** A socket that is silent this long is dead; one silent for half of it is pinged. */
 export const IDLE_TIMEOUT_MS = 90_000
@@ -263,13 +266,15 @@ export class WebSocketDoor {
   readonly router: Router
   readonly clock: Clock
   private readonly admitUpgrade: Admit
+  private readonly refusesClient: RefusesClient
   private readonly connections = new Set<Connection>()
   private readonly sweeper: { cancel(): void }
 
-  constructor(options: { router: Router; clock: Clock; admit: Admit }) {
+  constructor(options: { router: Router; clock: Clock; admit: Admit; refusesClient?: RefusesClient }) {
     this.router = options.router
     this.clock = options.clock
     this.admitUpgrade = options.admit
+    this.refusesClient = options.refusesClient
     this.sweeper = options.clock.every(SWEEP_MS, () => this.sweep())
   }
 
@@ -277,8 +282,8 @@ export class WebSocketDoor {
     return this.connections.size
   }
 
-  admit(upgrade: Upgrade): Promise<Admission | undefined> {
-    return this.admitUpgrade(upgrade)
+  async admit(upgrade: Upgrade): Promise<Admission | undefined> {
+    return this.refusesClient?.(upgrade.headers['user-agent']) ? TOO_OLD : this.admitUpgrade(upgrade)
   }
 
   /** Takes over a stream whose upgrade was answered: an HTTP/1.1 socket after 101, an HTTP/2 stream after 200. */

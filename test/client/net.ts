@@ -11,11 +11,15 @@ export const HTTP_VERSIONS: readonly HttpVersion[] = [1, 2]
  * A new network stack. After a failed connect it waits before the next attempt, longer each time:
  * a test that expects refusals takes a new one for each.
  */
-export function openNet({ urls, tls }: Ready, httpVersion: HttpVersion): LS.Net.Net {
+export function openNet(
+  { urls, tls }: Ready,
+  httpVersion: HttpVersion,
+  userAgent = 'heliograph-test/1.0',
+): LS.Net.Net {
   releaseBeforeExit()
   return new LS.Net.Net({
     localTestServer: true,
-    userAgent: 'heliograph-test/1.0',
+    userAgent,
     TESTING_localServer_chatPort: Number(new URL(urls.chat).port),
     // The constructor wants these; nothing listens there.
     TESTING_localServer_cdsiPort: 1,

@@ -10,7 +10,7 @@ import { fetchJson } from '../client/rest.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { Constellation } from '../constellation.ts'
 
-const REMOTE = { 'global.attachments.maxBytes': '104857600', 'desktop.libsignal.grpc.X': 'ws' }
+const REMOTE = { 'global.attachments.maxBytes': '104857600', 'global.x': 'ws' }
 const DAY_MS = 86_400_000
 let server: Constellation
 before(async () => {

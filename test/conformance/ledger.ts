@@ -56,8 +56,8 @@ export const LEDGER: readonly Section[] = [
     title: 'Sockets',
     entries: [
       ...websockets({
-        '/v1/websocket/': partly('alerts of idle devices and refusal of expired apps (499): issue 3'),
         '/v1/websocket/provisioning/': done,
+        '/v1/websocket/': done,
         'CDSI /v1/{mrenclave}/discovery': ENCLAVE,
         'SVR2 and SVRB /v1/{mrenclave}': ENCLAVE,
       }),
@@ -362,10 +362,10 @@ export const LEDGER: readonly Section[] = [
   {
     title: 'Remote configuration',
     entries: [
-      ...rest({ 'GET /v2/config': partly('the same values for everybody: no percentages, no platforms') }),
+      ...rest({ 'GET /v2/config': done }),
       ...rpcs(
         'org.signal.chat.remoteconfiguration.RemoteConfiguration',
-        all(issue(3), 'GetConfiguration GetBadges'),
+        all(done, 'GetConfiguration GetBadges'),
       ),
     ],
   },

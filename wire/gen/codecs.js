@@ -22385,6 +22385,777 @@ export const org = $root.org = (() => {
 				return profile;
 			})();
 
+			chat.remoteconfiguration = (function() {
+
+				const remoteconfiguration = {};
+
+				remoteconfiguration.GetConfigurationRequest = (function() {
+
+					const GetConfigurationRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetConfigurationRequest.prototype.etag = $util.newBuffer([]);
+
+					GetConfigurationRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(10).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetConfigurationRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.GetConfigurationRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetConfigurationRequest;
+				})();
+
+				remoteconfiguration.GetConfigurationResponse = (function() {
+
+					const GetConfigurationResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetConfigurationResponse.prototype.taggedConfiguration = null;
+					GetConfigurationResponse.prototype.etagMatched = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetConfigurationResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["taggedConfiguration", "etagMatched"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetConfigurationResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.taggedConfiguration != null && $Object.hasOwnProperty.call(message, "taggedConfiguration"))
+							$root.org.signal.chat.remoteconfiguration.TaggedConfiguration.encode(message.taggedConfiguration, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etagMatched != null && $Object.hasOwnProperty.call(message, "etagMatched"))
+							writer.uint32(16).bool(message.etagMatched);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetConfigurationResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.GetConfigurationResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.taggedConfiguration = $root.org.signal.chat.remoteconfiguration.TaggedConfiguration.decode(reader, reader.size(), $undefined, _depth + 1, message.taggedConfiguration);
+									message.response = "taggedConfiguration";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									message.etagMatched = reader.bool();
+									message.response = "etagMatched";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetConfigurationResponse;
+				})();
+
+				remoteconfiguration.Configuration = (function() {
+
+					const Configuration = function (properties) {
+						this.configuration = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					Configuration.prototype.configuration = $util.emptyObject;
+
+					Configuration.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.configuration != null && $Object.hasOwnProperty.call(message, "configuration"))
+							for (let keys = $Object.keys(message.configuration), i = 0; i < keys.length; ++i)
+								writer.uint32(10).fork().uint32(10).string(keys[i]).uint32(18).string(message.configuration[keys[i]]).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					Configuration.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.Configuration();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (message.configuration === $util.emptyObject)
+										message.configuration = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = "";
+									value = "";
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 2)
+												break;
+											key = reader.stringVerify();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = reader.stringVerify();
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									if (key === "__proto__")
+										$util.makeProp(message.configuration, key);
+									message.configuration[key] = value;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return Configuration;
+				})();
+
+				remoteconfiguration.TaggedConfiguration = (function() {
+
+					const TaggedConfiguration = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					TaggedConfiguration.prototype.configuration = null;
+					TaggedConfiguration.prototype.etag = $util.newBuffer([]);
+
+					TaggedConfiguration.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.configuration != null && $Object.hasOwnProperty.call(message, "configuration"))
+							$root.org.signal.chat.remoteconfiguration.Configuration.encode(message.configuration, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(18).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					TaggedConfiguration.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.TaggedConfiguration();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.configuration = $root.org.signal.chat.remoteconfiguration.Configuration.decode(reader, reader.size(), $undefined, _depth + 1, message.configuration);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return TaggedConfiguration;
+				})();
+
+				remoteconfiguration.GetBadgesRequest = (function() {
+
+					const GetBadgesRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetBadgesRequest.prototype.etag = $util.newBuffer([]);
+
+					GetBadgesRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(10).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetBadgesRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.GetBadgesRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetBadgesRequest;
+				})();
+
+				remoteconfiguration.GetBadgesResponse = (function() {
+
+					const GetBadgesResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					GetBadgesResponse.prototype.taggedBadges = null;
+					GetBadgesResponse.prototype.etagMatched = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(GetBadgesResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["taggedBadges", "etagMatched"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					GetBadgesResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.taggedBadges != null && $Object.hasOwnProperty.call(message, "taggedBadges"))
+							$root.org.signal.chat.remoteconfiguration.TaggedBadges.encode(message.taggedBadges, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etagMatched != null && $Object.hasOwnProperty.call(message, "etagMatched"))
+							writer.uint32(16).bool(message.etagMatched);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					GetBadgesResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.GetBadgesResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.taggedBadges = $root.org.signal.chat.remoteconfiguration.TaggedBadges.decode(reader, reader.size(), $undefined, _depth + 1, message.taggedBadges);
+									message.response = "taggedBadges";
+									continue;
+								}
+							case 2: {
+									if (wireType !== 0)
+										break;
+									message.etagMatched = reader.bool();
+									message.response = "etagMatched";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return GetBadgesResponse;
+				})();
+
+				remoteconfiguration.Badges = (function() {
+
+					const Badges = function (properties) {
+						this.badges = {};
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					Badges.prototype.badges = $util.emptyObject;
+
+					Badges.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.badges != null && $Object.hasOwnProperty.call(message, "badges"))
+							for (let keys = $Object.keys(message.badges), i = 0; i < keys.length; ++i) {
+								writer.uint32(10).fork().uint32(10).string(keys[i]);
+								$root.org.signal.chat.common.Badge.encode(message.badges[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+							}
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					Badges.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, key, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.Badges();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									if (message.badges === $util.emptyObject)
+										message.badges = {};
+									let end2 = reader.size() + reader.pos;
+									if (end2 > reader.len)
+										throw $RangeError("index out of range");
+									reader.len = end2;
+									key = "";
+									value = null;
+									while (reader.pos < end2) {
+										let tag2 = reader.tag();
+										wireType = tag2 & 7;
+										switch (tag2 >>>= 3) {
+										case 1:
+											if (wireType !== 2)
+												break;
+											key = reader.stringVerify();
+											continue;
+										case 2:
+											if (wireType !== 2)
+												break;
+											value = $root.org.signal.chat.common.Badge.decode(reader, reader.size(), $undefined, _depth + 1, value);
+											continue;
+										}
+										reader.skipType(wireType, _depth, tag2);
+									}
+									if (reader.pos !== end2)
+										throw $RangeError("index out of range");
+									reader.len = end;
+									if (key === "__proto__")
+										$util.makeProp(message.badges, key);
+									message.badges[key] = value || new $root.org.signal.chat.common.Badge();
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return Badges;
+				})();
+
+				remoteconfiguration.TaggedBadges = (function() {
+
+					const TaggedBadges = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					TaggedBadges.prototype.badges = null;
+					TaggedBadges.prototype.etag = $util.newBuffer([]);
+
+					TaggedBadges.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.badges != null && $Object.hasOwnProperty.call(message, "badges"))
+							$root.org.signal.chat.remoteconfiguration.Badges.encode(message.badges, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.etag != null && $Object.hasOwnProperty.call(message, "etag") && message.etag.length)
+							writer.uint32(18).bytes(message.etag);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					TaggedBadges.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.remoteconfiguration.TaggedBadges();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.badges = $root.org.signal.chat.remoteconfiguration.Badges.decode(reader, reader.size(), $undefined, _depth + 1, message.badges);
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.etag = value;
+									else
+										delete message.etag;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return TaggedBadges;
+				})();
+
+				return remoteconfiguration;
+			})();
+
 			return chat;
 		})();
 

@@ -1,14 +1,16 @@
 import { configurationRoutes } from '../../../wire/rest/configuration.ts'
 import { keepaliveRoutes } from '../../../wire/rest/keepalive.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
-import type { Configuration } from './configuration.ts'
+import { type Configuration, etagOf, matches } from './configuration.ts'
 
 export const configurationRest = (configuration: Configuration): Bound[] =>
   implement(configurationRoutes, {
-    async get({ headers }) {
-      const tag = { ETag: `"${configuration.etag}"` }
-      if (configuration.matches(headers['if-none-match'])) return { status: 304, headers: tag }
-      return { status: 200, headers: tag, body: { config: configuration.values } }
+    async get({ caller, headers, userAgent }) {
+      const published = configuration.for(caller.aci, userAgent)
+      const etag = etagOf(published)
+      const tag = { ETag: `"${etag}"` }
+      if (matches(etag, headers['if-none-match'])) return { status: 304, headers: tag }
+      return { status: 200, headers: tag, body: { config: published.values } }
     },
   })
 

@@ -7,6 +7,8 @@ import { sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import { hashPassword } from '../accounts/device-password.ts'
 import { Sockets } from './sockets.ts'
 
+const DAY_MS = 86_400_000
+const IDLE_MS = 30 * DAY_MS
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
 
 async function open(t: TestContext) {
@@ -14,7 +16,7 @@ async function open(t: TestContext) {
   const device = sampleDevice({ ...hashPassword('right', rules.random), lastSeenMs: rules.clock.nowMs() })
   const account = sampleAccount({ devices: [device] })
   assert.ok(await rules.accounts.put(account, []))
-  const sockets = new Sockets(rules)
+  const sockets = new Sockets({ ...rules, idlePrimaryMs: IDLE_MS })
   const right = { authorization: basic(`${account.aci}.1:right`) }
   const knock = (headers: Readonly<Record<string, string>>, path = '/v1/websocket/') =>
     sockets.admit({ path, headers, remoteAddress: '192.0.2.1' })
@@ -94,4 +96,24 @@ test('stories come to who asks for them', async (t) => {
     await rules.sql.idle()
     assert.deepEqual(socket.timestamps, expected)
   }
+})
+
+test('a linked device is told that its primary was away for too long, and the primary is not', async (t) => {
+  const { rules, account, knock } = await open(t)
+  const alerts = async (primaryAwayMs: number) => {
+    const { version } = (await rules.accounts.find(account.aci))!
+    const proof = hashPassword('right', rules.random)
+    const nowMs = rules.clock.nowMs()
+    const devices = [
+      sampleDevice({ ...proof, id: 1, lastSeenMs: nowMs - primaryAwayMs }),
+      sampleDevice({ ...proof, id: 2, lastSeenMs: nowMs - 2 * IDLE_MS }),
+    ]
+    assert.ok(await rules.accounts.put({ ...account, version: version + 1, devices }, []))
+    const headersFor = async (id: number) =>
+      (await knock({ authorization: basic(`${account.aci}.${id}:right`) }))?.headers
+    return [await headersFor(2), await headersFor(1)]
+  }
+  const idle = { 'X-Signal-Alert': 'idle-primary-device' }
+  assert.deepEqual(await alerts(IDLE_MS), [{}, {}])
+  assert.deepEqual(await alerts(IDLE_MS + 1), [idle, {}])
 })

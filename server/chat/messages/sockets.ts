@@ -1,9 +1,10 @@
 // The websocket of a chat client: who may open one, and that a device's messages flow to its newest (signal-api §1.3).
-import type { DeviceAddress } from '../../../wire/types.ts'
+import { type DeviceAddress, PRIMARY_DEVICE } from '../../../wire/types.ts'
 import { CLOSE } from '../../../wire/websocket.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { parseBasic } from '../../kit/router.ts'
 import type { Admission, Admit, Connection, Upgrade } from '../../kit/websocket.ts'
+import type { Account, Device } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Queues } from './queues.ts'
@@ -19,6 +20,8 @@ export type SocketsOptions = {
   readonly queues: Queues
   readonly clock: Clock
   readonly events: ChatEvents
+  /** How long a primary device may be away before its linked devices are told. */
+  readonly idlePrimaryMs: number
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -52,7 +55,7 @@ export class Sockets {
   }
 
   async #authenticated(address: DeviceAddress, upgrade: Upgrade): Promise<Admission> {
-    const { device } = await this.#options.accounts.of(address)
+    const { account, device } = await this.#options.accounts.of(address)
     const createdAtMs = device.createdAtMs
     const receivesStories = upgrade.headers['x-signal-receive-stories'] === 'true'
     const opened = (connection: Connection) => {
@@ -64,7 +67,15 @@ export class Sockets {
         readers.admit(address, createdAtMs, new SocketReader(connection, clock), receivesStories)
       }
     }
-    return { admitted: true, device: address, headers: {}, opened }
+    return { admitted: true, device: address, headers: this.#alerts(account, device), opened }
+  }
+
+  /** Signal-api §0.4: only the user can bring an idle primary back. */
+  #alerts({ devices }: Account, device: Device): Readonly<Record<string, string>> {
+    const primary = devices.find(({ id }) => id === PRIMARY_DEVICE)
+    const idleSinceMs = this.#options.clock.nowMs() - this.#options.idlePrimaryMs
+    const isIdle = device.id !== PRIMARY_DEVICE && primary !== undefined && primary.lastSeenMs < idleSinceMs
+    return isIdle ? { 'X-Signal-Alert': 'idle-primary-device' } : {}
   }
 
   /** A socket for requests alone: it displaces nobody, but has to go when the device does. */
