@@ -17,6 +17,7 @@ import { REASON_PHRASES } from './reason-phrases.ts'
 import type { Channel as AnyChannel, Headers, Response, Router } from './router.ts'
 
 type Channel = Extract<AnyChannel, { door: 'websocket' }>
+
 import { REFUSAL_STATUS } from './refusal.ts'
 
 /** What a socket's owner is told. */
