@@ -14,11 +14,10 @@ import {
 } from '../../wire/websocket.ts'
 import type { Clock } from './clock.ts'
 import { REASON_PHRASES } from './reason-phrases.ts'
-import type { Channel as AnyChannel, Headers, Response, Router } from './router.ts'
+import { REFUSAL_STATUS } from './refusal.ts'
+import type { Channel as AnyChannel, Headers, RefusesClient, Response, Router } from './router.ts'
 
 type Channel = Extract<AnyChannel, { door: 'websocket' }>
-
-import { REFUSAL_STATUS } from './refusal.ts'
 
 /** What a socket's owner is told. */
 export type SocketListener = {
