@@ -16,3 +16,7 @@ export const MAX_USERNAME_CIPHERTEXT_BYTES = 128
 export const MAX_BODY_BYTES = 512 * 1024
 /** Bytes of a multi-recipient message: a large message, and 100 bytes for each of 5000 recipients. */
 export const MAX_MULTI_RECIPIENT_BYTES = 32 + 256 * 1024 + 5000 * 100
+/** Phone numbers in one question of contact discovery, whatever the operator allows. */
+export const MAX_DISCOVERY_NUMBERS = 5000
+/** Access keys that come with it. */
+export const MAX_DISCOVERY_KEYS = 5000

@@ -5,6 +5,7 @@ import { callingRoutes } from './rest/calling.ts'
 import { configurationRoutes } from './rest/configuration.ts'
 import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
+import { discoveryRoutes } from './rest/discovery.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { linkingRoutes } from './rest/linking.ts'
@@ -25,6 +26,7 @@ export const ROUTES = {
   configuration: configurationRoutes,
   credentials: credentialsRoutes,
   devices: devicesRoutes,
+  discovery: discoveryRoutes,
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
   linking: linkingRoutes,

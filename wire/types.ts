@@ -140,6 +140,10 @@ const parsed = <T extends string>(what: string, parse: (text: string) => T | und
   })
 
 export const aci = parsed('an ACI', parseAci)
+/** Digits after a plus: whether there is such a number is for rules to say. */
+export const e164 = parsed('a phone number in E.164', (text) =>
+  /^\+[1-9]\d{4,14}$/.test(text) ? (text as E164) : undefined,
+)
 export const uuid = parsed<string>('a UUID', parseAci)
 export const serviceId = parsed('a service id', parseServiceId)
 /** A PNI in the answers that write it as a bare UUID. */

@@ -40,6 +40,8 @@ import { SenderCertificates } from './credentials/sender-certificates.ts'
 import { Devices } from './devices/devices.ts'
 import { devicesGrpc } from './devices/grpc.ts'
 import { devicesRest } from './devices/rest.ts'
+import { Discovery } from './discovery/discovery.ts'
+import { discoveryRest } from './discovery/rest.ts'
 import type { ChatEvents } from './events.ts'
 import { keysGrpc } from './keys/grpc.ts'
 import { Keys } from './keys/keys.ts'
@@ -156,6 +158,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
+  const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const devices = new Devices({ accounts, events })
   const waits = new Waits({ bus, clock })
@@ -208,6 +211,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...callingRest(calling),
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
+      ...discoveryRest(discovery),
       ...profilesRest(profiles, new IdentityCheck(accounts, limits)),
       ...devicesRest(devices),
       ...keysRest(keys),

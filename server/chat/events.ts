@@ -43,6 +43,11 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   clientRefused(): void {
     counters.add('clients.refused')
   },
+  /** Many misses are somebody who tries numbers. */
+  discovered(found: number, missed: number): void {
+    counters.add('discovery.found', found)
+    counters.add('discovery.missed', missed)
+  },
   socketRefused(): void {
     counters.add('sockets.refused')
   },

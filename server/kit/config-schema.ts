@@ -1,5 +1,6 @@
 // What an operator can set: every key with its description and its default. The documents are generated from here.
 import { z } from 'zod'
+import { MAX_DISCOVERY_NUMBERS } from '../../wire/limits.ts'
 import { CAPABILITIES } from '../../wire/types.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
@@ -162,6 +163,21 @@ const credentials = z.strictObject({
     ),
 })
 
+const discovery = z.strictObject({
+  mode: z
+    .enum(['off', 'single', 'batch'])
+    .default('single')
+    .describe(
+      'How people find others by phone number: not at all, one typed number at a time, or whole address books, which this server then sees.',
+    ),
+  maxNumbers: z
+    .int()
+    .min(1)
+    .max(MAX_DISCOVERY_NUMBERS)
+    .default(500)
+    .describe('Numbers in one question in mode `batch`.'),
+})
+
 const log = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
@@ -196,6 +212,7 @@ export const configSchema = z.strictObject({
   backups: backups.prefault({}).describe('What may be backed up.'),
   credentials: credentials.prefault({}).describe('What devices show to others.'),
   calling: calling.prefault({}).describe('Calls between two people.'),
+  discovery: discovery.prefault({}).describe('How people find others by phone number.'),
   limits: z
     .strictObject(limitShape)
     .prefault({})

@@ -38,6 +38,7 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     backups: { level: 'paid', maxMessagesBytes: 2 ** 30, maxMediaBytes: 100 * 2 ** 30, graceDays: 120 },
     credentials: { senderCertificateDays: 7 },
     calling: { relays: [], ttl: 43_200 },
+    discovery: { mode: 'single', maxNumbers: 500 },
     limits: {},
     clients: {
       minimumVersions: {},

@@ -95,6 +95,9 @@ export const LIMITERS = {
   checkTotp: closed('aci', 5, 6 * SECOND),
   // Ours: Signal's registration service, which has this one, publishes no figures.
   verificationSession: closed('number', 10, 2 * MINUTE),
+  // Ours: Signal's directory counts in its enclave. Permits are phone numbers that were not asked for within a day.
+  discovery: closed('aci', 50, 30 * MINUTE),
+  discoveryBatch: closed('aci', 5000, 43.2 * SECOND),
 } as const satisfies Record<string, Limiter>
 
 export type LimiterName = keyof typeof LIMITERS

@@ -19,6 +19,8 @@ import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
 
 const shapeOf = (endpoint: string) => endpoint.replace(/\{[^}]*\}/g, '{}')
 const of = (kind: Kind) => ENTRIES.filter((entry) => entry.kind === kind)
+/** What Signal has nothing like. */
+const isOurs = (endpoint: string) => endpoint.includes(' /v1/heliograph/')
 const claimed = ({ status }: Entry) => status === 'done' || status === 'partly'
 const claims = (kind: Kind) =>
   of(kind)
@@ -53,7 +55,7 @@ async function chatOf(t: TestContext): Promise<Chat> {
 }
 
 test('every endpoint of the inventory is in the ledger once', () => {
-  assert.equal(of('REST').length, 113)
+  assert.equal(of('REST').filter(({ endpoint }) => !isOurs(endpoint)).length, 113)
   assert.equal(of('RPC').length, 109)
   assert.equal(
     new Set(ENTRIES.map(({ kind, endpoint }) => `${kind} ${shapeOf(endpoint)}`)).size,

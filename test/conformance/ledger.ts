@@ -449,6 +449,13 @@ export const LEDGER: readonly Section[] = [
     }),
   },
   {
+    title: 'Of our own',
+    entries: rest({
+      'GET /v1/heliograph/discovery': done,
+      'POST /v1/heliograph/discovery': done,
+    }),
+  },
+  {
     title: 'What clients still ask for, and Signal no longer has',
     entries: otherHosts({
       'GET /v1/config': REMOVED,

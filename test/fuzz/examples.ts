@@ -80,6 +80,10 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'devices.setFcmToken': () => ({ gcmRegistrationId: 'a token' }),
   'devices.setApnToken': () => ({ apnRegistrationId: 'a token' }),
   'devices.setCapabilities': () => ({ storage: true, spqr: false }),
+  'discovery.find': ({ other }) => ({
+    numbers: [other.number],
+    accessKeys: [{ aci: other.aci.getServiceIdString(), accessKey: randomBytes(16).toString('base64') }],
+  }),
   'keys.store': ({ own }) => {
     const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
     const oneTime = makeOneTimeKeys(pair, 2)

@@ -26,7 +26,7 @@ import { type DataReport, dataReport } from './data-report.ts'
 import { passwordMatches } from './device-password.ts'
 import { canonicalForm } from './number-forms.ts'
 import { hashSecret } from './salted-hash.ts'
-import { AccountStore } from './store.ts'
+import { AccountStore, type Listing } from './store.ts'
 
 const DAY_MS = 86_400_000
 const MAX_RETRIES = 10
@@ -406,6 +406,11 @@ export class Accounts {
 
   #remembering(pni: Pni, aci: Aci): Statement {
     return this.#store.remembering(pni, aci, this.#clock.nowMs() + REMEMBER_DELETED_MS)
+  }
+
+  /** Whoever has one of these numbers, in their canonical form, and wants to be found by it. */
+  listed(numbers: readonly E164[]): Promise<Listing[]> {
+    return this.#store.listed(numbers)
   }
 
   async #prove(connection: object, authorization: string): Promise<DeviceAddress | undefined> {

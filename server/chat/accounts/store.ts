@@ -25,6 +25,15 @@ const SELECT_ACCOUNT = `SELECT accounts.*, device_id, devices.created_at_ms AS d
 const INSERT_DEVICE = `INSERT INTO devices (${DEVICE_COLUMNS})
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 
+/** What the directory tells of an account that wants to be found. */
+export type Listing = {
+  /** The canonical form. */
+  readonly e164: E164
+  readonly pni: Pni
+  readonly aci: Aci
+  readonly unidentifiedAccessKey: Uint8Array | undefined
+}
+
 /** Owns the tables of accounts, devices and phone numbers' identities. */
 export class AccountStore {
   private readonly sql: Sql
@@ -49,6 +58,19 @@ export class AccountStore {
   async knownPniOf(e164: E164): Promise<Pni | undefined> {
     const [row] = await this.sql.read('SELECT pni FROM phone_numbers WHERE e164 = $1', [e164])
     return row && pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array))
+  }
+
+  /** Whoever has one of these numbers and wants to be found by it: one query, whether there is somebody or not. */
+  async listed(numbers: readonly E164[]): Promise<Listing[]> {
+    const places = numbers.map((_, index) => `$${index + 1}`).join(', ')
+    const rows = await this.sql.read(
+      `SELECT phone_numbers.e164, account_pnis.pni, accounts.aci, accounts.unidentified_access_key
+       FROM phone_numbers JOIN account_pnis ON account_pnis.pni = phone_numbers.pni
+         JOIN accounts ON accounts.aci = account_pnis.aci
+       WHERE phone_numbers.e164 IN (${places}) AND accounts.discoverable_by_phone_number = 1`,
+      numbers,
+    )
+    return rows.map(toListing)
   }
 
   /** The identity of a number; `fresh` becomes it if the number has none yet. */
@@ -241,6 +263,13 @@ const optional = (bytes: SqlValue | undefined): Uint8Array | undefined =>
 
 const toSaltedHash = (salt: SqlValue | undefined, hash: SqlValue | undefined): SaltedHash | undefined =>
   typeof salt === 'string' && typeof hash === 'string' ? { salt, hash } : undefined
+
+const toListing = (row: SqlRow): Listing => ({
+  e164: row['e164'] as E164,
+  pni: pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array)),
+  aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
+  unidentifiedAccessKey: optional(row['unidentified_access_key']),
+})
 
 const toAccount = (row: SqlRow, devices: Device[]): Account => ({
   aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
