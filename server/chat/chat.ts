@@ -1,6 +1,7 @@
 // Signal-Server: the capabilities in their order. One may use those before it; what points back is registered here.
 import { join } from 'node:path'
 import { AccountsAnonymous, Accounts as AccountsService } from '../../wire/gen/account.js'
+import { KeysAnonymous } from '../../wire/gen/keys.js'
 import type { Bound } from '../../wire/route.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
@@ -43,7 +44,7 @@ import { devicesRest } from './devices/rest.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { discoveryRest } from './discovery/rest.ts'
 import type { ChatEvents } from './events.ts'
-import { keysGrpc } from './keys/grpc.ts'
+import { keysAnonymousGrpc, keysGrpc } from './keys/grpc.ts'
 import { Keys } from './keys/keys.ts'
 import { keysRest } from './keys/rest.ts'
 import { Linking } from './linking/linking.ts'
@@ -62,7 +63,7 @@ import { Sockets } from './messages/sockets.ts'
 import { MessageStore } from './messages/store.ts'
 import { AvatarPlaces } from './profiles/avatar-places.ts'
 import { type AvatarStore, AvatarSweep } from './profiles/avatars.ts'
-import { profilesGrpc, zkCredentialKeysGrpc } from './profiles/grpc.ts'
+import { identityCheckGrpc, profilesGrpc, zkCredentialKeysGrpc } from './profiles/grpc.ts'
 import { IdentityCheck } from './profiles/identity-check.ts'
 import { Profiles } from './profiles/profiles.ts'
 import { profilesRest } from './profiles/rest.ts'
@@ -159,6 +160,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
+  const identityCheck = new IdentityCheck(accounts, limits)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const devices = new Devices({ accounts, events })
   const waits = new Waits({ bus, clock })
@@ -212,7 +214,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...attachmentsRest(attachments),
       ...usernamesRest(usernames),
       ...discoveryRest(discovery),
-      ...profilesRest(profiles, new IdentityCheck(accounts, limits)),
+      ...profilesRest(profiles, identityCheck),
       ...devicesRest(devices),
       ...keysRest(keys),
       ...messagesRest(messages, groups),
@@ -242,6 +244,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...credentialsGrpc(credentials),
       ...callingGrpc(calling),
       ...keysGrpc(keys),
+      ...implementService(KeysAnonymous, { ...keysAnonymousGrpc(keys), ...identityCheckGrpc(identityCheck) }),
       ...configurationGrpc(configuration),
       ...attachmentsGrpc(attachments),
       ...messagesGrpc(messages, groups, readers),

@@ -1,9 +1,9 @@
 import type { EcSignedPreKey, EcPreKey as WireEcPreKey } from '../../../wire/gen/common.js'
-import { KeysAnonymous, Keys as KeysService } from '../../../wire/gen/keys.js'
+import { type KeysAnonymous, Keys as KeysService } from '../../../wire/gen/keys.js'
 import { EC_PUBLIC_KEY_BYTES, KEM_PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../../wire/limits.ts'
 import type { Access } from '../../../wire/route.ts'
 import { MAX_DEVICE_ID, MAX_KEY_ID, type ServiceId } from '../../../wire/types.ts'
-import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
+import { type GrpcHandlers, type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { readIdentityType, readServiceIdentifier } from '../accounts/service-identifier.ts'
 import { accessKeyFingerprint } from '../accounts/unidentified-access.ts'
@@ -20,45 +20,43 @@ export const keysGrpc = (keys: Keys): GrpcMethod[] => {
     await keys.store(call.device, readIdentityType('identity_type', identityType), upload)
     return {}
   }
-  return [
-    ...implementService(KeysService, {
-      async getPreKeyCount(_, { device }) {
-        const [aci, pni] = await Promise.all([keys.count(device, 'aci'), keys.count(device, 'pni')])
-        return {
-          aciEcPreKeyCount: aci.ec,
-          aciKemPreKeyCount: aci.kem,
-          pniEcPreKeyCount: pni.ec,
-          pniKemPreKeyCount: pni.kem,
-        }
-      },
-      async getPreKeys(request, { device }) {
-        const taken = await keys.take({ kind: 'device', device }, ...target(request))
-        return taken.kind === 'taken' ? { preKeys: bundles(taken) } : { targetNotFound: {} }
-      },
-      setOneTimeEcPreKeys: (request, call) =>
-        store(call, request.identityType, { ec: nonEmpty(request.preKeys.map(ecKey)) }),
-      setOneTimeKemSignedPreKeys: (request, call) =>
-        store(call, request.identityType, {
-          kem: nonEmpty(request.preKeys.map((key) => signed(key, KEM_PUBLIC_KEY_BYTES))),
-        }),
-      setEcSignedPreKey: (request, call) =>
-        store(call, request.identityType, { signedEc: signed(request.signedPreKey, EC_PUBLIC_KEY_BYTES) }),
-      setKemLastResortPreKey: (request, call) =>
-        store(call, request.identityType, {
-          lastResortKem: signed(request.signedPreKey, KEM_PUBLIC_KEY_BYTES),
-        }),
-    }),
-    ...implementService(KeysAnonymous, {
-      async getPreKeys(request) {
-        if (!request.request) throw new Refusal('invalid', { field: 'request', message: 'must be present' })
-        const taken = await keys.take(unidentified(request), ...target(request.request))
-        if (taken.kind === 'taken') return { preKeys: bundles(taken) }
-        return taken.kind === 'refused' ? { failedUnidentifiedAuthorization: {} } : { targetNotFound: {} }
-      },
-      checkIdentityKeys: 'unimplemented',
-    }),
-  ]
+  return implementService(KeysService, {
+    async getPreKeyCount(_, { device }) {
+      const [aci, pni] = await Promise.all([keys.count(device, 'aci'), keys.count(device, 'pni')])
+      return {
+        aciEcPreKeyCount: aci.ec,
+        aciKemPreKeyCount: aci.kem,
+        pniEcPreKeyCount: pni.ec,
+        pniKemPreKeyCount: pni.kem,
+      }
+    },
+    async getPreKeys(request, { device }) {
+      const taken = await keys.take({ kind: 'device', device }, ...target(request))
+      return taken.kind === 'taken' ? { preKeys: bundles(taken) } : { targetNotFound: {} }
+    },
+    setOneTimeEcPreKeys: (request, call) =>
+      store(call, request.identityType, { ec: nonEmpty(request.preKeys.map(ecKey)) }),
+    setOneTimeKemSignedPreKeys: (request, call) =>
+      store(call, request.identityType, {
+        kem: nonEmpty(request.preKeys.map((key) => signed(key, KEM_PUBLIC_KEY_BYTES))),
+      }),
+    setEcSignedPreKey: (request, call) =>
+      store(call, request.identityType, { signedEc: signed(request.signedPreKey, EC_PUBLIC_KEY_BYTES) }),
+    setKemLastResortPreKey: (request, call) =>
+      store(call, request.identityType, {
+        lastResortKem: signed(request.signedPreKey, KEM_PUBLIC_KEY_BYTES),
+      }),
+  })
 }
+
+export const keysAnonymousGrpc = (keys: Keys): Pick<GrpcHandlers<typeof KeysAnonymous>, 'getPreKeys'> => ({
+  async getPreKeys(request) {
+    if (!request.request) throw new Refusal('invalid', { field: 'request', message: 'must be present' })
+    const taken = await keys.take(unidentified(request), ...target(request.request))
+    if (taken.kind === 'taken') return { preKeys: bundles(taken) }
+    return taken.kind === 'refused' ? { failedUnidentifiedAuthorization: {} } : { targetNotFound: {} }
+  },
+})
 
 type Authorization =
   | { readonly authorization: 'unidentifiedAccessKey'; readonly unidentifiedAccessKey: Uint8Array }

@@ -1,4 +1,5 @@
 import type { Accounts } from '../../../wire/gen/account.js'
+import type { CheckIdentityKeyRequest, KeysAnonymous } from '../../../wire/gen/keys.js'
 import {
   SetProfileV1Request_AvatarChange as Change,
   CredentialType,
@@ -8,12 +9,14 @@ import {
   type SetProfileRequest,
 } from '../../../wire/gen/profile.js'
 import type { Access } from '../../../wire/route.ts'
+import { exactBytes } from '../../kit/grpc-bytes.ts'
 import { type GrpcHandlers, type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
 import type { Account } from '../accounts/account.ts'
-import { readServiceIdentifier } from '../accounts/service-identifier.ts'
+import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
 import type { AvatarPlaces } from './avatar-places.ts'
 import { ETAG_BYTES } from './etag.ts'
 import { between, readAci, readHex, sized, sizedOrAbsent, violated } from './fields.ts'
+import { FINGERPRINT_BYTES, type Fingerprint, type IdentityCheck } from './identity-check.ts'
 import { type AvatarChange, type ProfileV2Write, shownPaymentAddress } from './profile.ts'
 import { MAX_AVATAR_BYTES, type Profiles, type SetV2, type Shown } from './profiles.ts'
 import { publicAccount } from './public-account.ts'
@@ -24,6 +27,23 @@ const VERSION_BYTES = 32
 const HASH_BYTES = 32
 const ACCESS_KEY_BYTES = 16
 const MAX_DATA_BYTES = 937
+
+async function* fingerprints(requests: AsyncIterable<CheckIdentityKeyRequest>): AsyncGenerator<Fingerprint> {
+  for await (const { targetIdentifier, fingerprint } of requests)
+    yield {
+      id: readServiceIdentifier('target_identifier', targetIdentifier),
+      fingerprint: exactBytes('fingerprint', fingerprint, FINGERPRINT_BYTES),
+    }
+}
+
+export const identityCheckGrpc = (
+  identities: IdentityCheck,
+): Pick<GrpcHandlers<typeof KeysAnonymous>, 'checkIdentityKeys'> => ({
+  async checkIdentityKeys(requests, replies, { remoteAddress }) {
+    for await (const { id, identityKey } of identities.differing(fingerprints(requests), remoteAddress))
+      await replies.send({ targetIdentifier: toServiceIdentifier(id), identityKey })
+  },
+})
 
 export const profilesGrpc = (profiles: Profiles, places: AvatarPlaces): GrpcMethod[] => [
   ...implementService(ProfileService, {

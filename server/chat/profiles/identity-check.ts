@@ -7,6 +7,8 @@ import type { Accounts } from '../accounts/accounts.ts'
 
 /** So many accounts are looked up at once. */
 const BATCH = 50
+/** So many cost as much as one request of the list's kind, which takes no more. */
+const PER_PERMIT = 1_000
 export const FINGERPRINT_BYTES = 4
 
 export type Fingerprint = { readonly id: ServiceId; readonly fingerprint: Uint8Array }
@@ -30,6 +32,16 @@ export class IdentityCheck {
       found.push(...batch.filter((one) => one !== undefined))
     }
     return found
+  }
+
+  /** The same as `mismatches`, one after the other, for as long as there are more. */
+  async *differing(known: AsyncIterable<Fingerprint>, remoteAddress: string): AsyncGenerator<Identity> {
+    let count = 0
+    for await (const one of known) {
+      if (count++ % PER_PERMIT === 0) await this.#limits.take('batchIdentityCheck', remoteAddress)
+      const mismatch = await this.#mismatch(one)
+      if (mismatch) yield mismatch
+    }
   }
 
   async #mismatch({ id, fingerprint }: Fingerprint): Promise<Identity | undefined> {
