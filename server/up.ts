@@ -1,6 +1,7 @@
 // The platform in one process: opens storage, keys and the port, and closes them in the other order.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { OutboxPush } from './chat/challenges/push.ts'
 import { openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
 import { OutboxSender } from './chat/verification/senders.ts'
@@ -82,12 +83,13 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   }
   const outbox = join(config.data, 'outbox.jsonl')
   const senders = [new OutboxSender(outbox, clock)]
+  const challengePush = new OutboxPush(outbox, clock)
   const bus = new MemoryBus()
   const counters = new Counters()
   const events = chatEvents(counters, log)
   let port = config.listen.port
   const opened = await openChat({
-    ...{ sql, bus, clock, random, secrets, config, senders, events, onBug },
+    ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
     ownUrl: () => `https://localhost:${port}`,
   }).catch(async (error) => {
     await sql.close()

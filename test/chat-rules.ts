@@ -9,6 +9,7 @@ import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
 import { Attachments, type AttachmentsOptions } from '../server/chat/attachments/attachments.ts'
 import { UploadForms } from '../server/chat/attachments/upload-forms.ts'
+import { Challenges, type ChallengesOptions } from '../server/chat/challenges/challenges.ts'
 import { Credentials } from '../server/chat/credentials/credentials.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { SenderCertificates } from '../server/chat/credentials/sender-certificates.ts'
@@ -44,6 +45,7 @@ import { freshEngine } from './engines.ts'
 import { WatchedSql } from './watched-sql.ts'
 
 export type RulesOptions = {
+  readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
   readonly attachments?: Partial<Pick<AttachmentsOptions, 'maxBytes' | 'cdn'>>
@@ -111,11 +113,16 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const credentials = new Credentials({ accounts, issuer, certificates, services, limits, clock })
   const keys = new Keys({ sql, accounts, access, limits })
   const store = new MessageStore(sql)
+  const challenges = new Challenges({
+    ...{ sql, accounts, limits, clock, random, events },
+    ...{ captcha: undefined, push: undefined, strangersPerDay: 0, ...options.challenges },
+  })
+  accounts.keeps(challenges)
   const queues = await Queues.open({ store, bus, clock, onBug })
   accounts.keeps(keys)
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
-  const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
+  const messages = new Messages({ accounts, access, challenges, queues, limits, clock, random, events })
   const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
@@ -160,7 +167,18 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ issuer, services, credentials, trustRoot },
     ...{ signatures, attachments },
     ...{ usernames, readers },
-    ...{ messages, groups, receipts, verification, recovery, numberProof, lock, totp, registration },
+    ...{
+      challenges,
+      messages,
+      groups,
+      receipts,
+      verification,
+      recovery,
+      numberProof,
+      lock,
+      totp,
+      registration,
+    },
     ...{ bugs, onBug, limited: limitStore.taken },
   }
 }

@@ -2,6 +2,7 @@
 import { accountsRoutes } from './rest/accounts.ts'
 import { attachmentsRoutes } from './rest/attachments.ts'
 import { callingRoutes } from './rest/calling.ts'
+import { challengesRoutes } from './rest/challenges.ts'
 import { configurationRoutes } from './rest/configuration.ts'
 import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
@@ -23,6 +24,7 @@ export const ROUTES = {
   accounts: accountsRoutes,
   attachments: attachmentsRoutes,
   calling: callingRoutes,
+  challenges: challengesRoutes,
   configuration: configurationRoutes,
   credentials: credentialsRoutes,
   devices: devicesRoutes,

@@ -29,6 +29,11 @@ import { UploadForms } from './attachments/upload-forms.ts'
 import { Calling } from './calling/calling.ts'
 import { callingGrpc } from './calling/grpc.ts'
 import { callingRest } from './calling/rest.ts'
+import type { CaptchaVerifier } from './challenges/captcha.ts'
+import { Challenges } from './challenges/challenges.ts'
+import { challengesGrpc } from './challenges/grpc.ts'
+import type { ChallengePush } from './challenges/push.ts'
+import { challengesRest } from './challenges/rest.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { Deprecation } from './configuration/deprecation.ts'
 import { configurationGrpc } from './configuration/grpc.ts'
@@ -96,6 +101,10 @@ export type ChatOptions = {
   readonly secrets: Secrets
   readonly config: Config
   readonly senders: readonly CodeSender[]
+  /** Judges captchas; without it none is offered or accepted. */
+  readonly captcha?: CaptchaVerifier
+  /** Brings challenges to phones. */
+  readonly challengePush?: ChallengePush
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore
   readonly events: ChatEvents
@@ -134,11 +143,17 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const turn = { ...config.calling, secret: secrets.turnSecret }
   const calling = new Calling({ ...turn, limits, clock, random, events })
   const keys = new Keys({ sql, accounts, access, limits })
+  const challenges = new Challenges({
+    ...{ sql, accounts, limits, clock, random, events, ...config.challenges },
+    captcha: options.captcha,
+    push: options.challengePush,
+  })
+  accounts.keeps(challenges)
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
   accounts.keeps(keys)
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
-  const messages = new Messages({ accounts, access, queues, limits, clock, random, events })
+  const messages = new Messages({ accounts, access, challenges, queues, limits, clock, random, events })
   const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
@@ -217,6 +232,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...profilesRest(profiles, identityCheck),
       ...devicesRest(devices),
       ...keysRest(keys),
+      ...challengesRest(challenges),
       ...messagesRest(messages, groups),
       ...linkingRest(linking, transfers),
       ...provisioningRest(provisioning),
@@ -247,6 +263,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...implementService(KeysAnonymous, { ...keysAnonymousGrpc(keys), ...identityCheckGrpc(identityCheck) }),
       ...configurationGrpc(configuration),
       ...attachmentsGrpc(attachments),
+      ...challengesGrpc(challenges),
       ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
       ...devicesGrpc(devices),

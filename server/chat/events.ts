@@ -22,6 +22,12 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   sent(copies: number, ephemeral: boolean): void {
     counters.add(ephemeral ? 'messages.ephemeral' : 'messages.stored', copies)
   },
+  challenged(): void {
+    counters.add('challenges.demanded')
+  },
+  challengeAnswered(kind: 'captcha' | 'push', right: boolean): void {
+    counters.add(`challenges.${kind}.${right ? 'right' : 'wrong'}`)
+  },
   notSent(why: 'mismatched' | 'refused' | 'not-found'): void {
     counters.add(`messages.${why}`)
   },

@@ -178,6 +178,16 @@ const discovery = z.strictObject({
     .describe('Numbers in one question in mode `batch`.'),
 })
 
+const challenges = z.strictObject({
+  strangersPerDay: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'To how many accounts that did not write to it a sender may write by name in a day (UTC) before it has to solve a challenge; `0` is no limit. Counted in memory only; a restart forgets.',
+    ),
+})
+
 const log = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
@@ -213,6 +223,7 @@ export const configSchema = z.strictObject({
   credentials: credentials.prefault({}).describe('What devices show to others.'),
   calling: calling.prefault({}).describe('Calls between two people.'),
   discovery: discovery.prefault({}).describe('How people find others by phone number.'),
+  challenges: challenges.prefault({}).describe('When a sender has to show that it is no machine.'),
   limits: z
     .strictObject(limitShape)
     .prefault({})

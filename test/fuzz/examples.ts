@@ -105,6 +105,7 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'profiles.checkIdentities': ({ other }) => ({
     elements: [{ uuid: other.aci.getServiceIdString(), fingerprint: 'AAAAAA==' }],
   }),
+  'challenges.answer': () => ({ type: 'captcha', token: 'any', captcha: 'x', challenge: 'y' }),
   'messages.sendToMany': ({ other }) =>
     multiRecipientMessage([
       { id: other.aci.getServiceIdString() as ServiceId, devices: [[1, other.keys.aci.registrationId]] },

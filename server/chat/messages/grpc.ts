@@ -1,4 +1,5 @@
 import {
+  ChallengeRequired_ChallengeType,
   type GetMessagesRequest,
   GetMessagesStreamClosed,
   type IndividualRecipientMessageBundle,
@@ -12,6 +13,7 @@ import { type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
 import { GrpcCode, GrpcFailure, type StatusDetail } from '../../kit/grpc-status.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
+import type { Challenge } from '../challenges/challenges.ts'
 import { unidentified } from '../keys/grpc.ts'
 import { GUID_BYTES } from './envelope.ts'
 import type { GroupMessages, GroupSending, GroupSent } from './group-messages.ts'
@@ -147,8 +149,19 @@ function groupReply(sent: GroupSent) {
   }
 }
 
+const OPTIONS = {
+  captcha: ChallengeRequired_ChallengeType.CAPTCHA,
+  pushChallenge: ChallengeRequired_ChallengeType.PUSH_CHALLENGE,
+} as const
+
+const challengeOf = ({ token, options }: Challenge) => ({
+  token,
+  challengeOptions: options.map((option) => OPTIONS[option]),
+})
+
 function identifiedReply(sent: Sent, destination: ServiceId) {
   if (sent.kind === 'sent') return { success: {} }
+  if (sent.kind === 'challenged') return { challengeRequired: challengeOf(sent) }
   return sent.kind === 'mismatched' ? mismatch(sent, destination) : { destinationNotFound: {} }
 }
 

@@ -10,6 +10,7 @@ import { Refusal } from '../../kit/refusal.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { UnidentifiedAccess } from '../accounts/unidentified-access.ts'
+import type { Challenge, Challenges } from '../challenges/challenges.ts'
 import type { ChatEvents } from '../events.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from './envelope.ts'
 import { type Addressed, type Mismatch, mismatchOf } from './mismatch.ts'
@@ -32,11 +33,13 @@ export type Sending = {
 export type Sent =
   | { readonly kind: 'sent'; readonly needsSync: boolean }
   | { readonly kind: 'refused' | 'not-found' }
+  | ({ readonly kind: 'challenged' } & Challenge)
   | ({ readonly kind: 'mismatched' } & Mismatch)
 
 export type MessagesOptions = {
   readonly accounts: Accounts
   readonly access: UnidentifiedAccess
+  readonly challenges: Challenges
   readonly queues: Queues
   readonly limits: Limits
   readonly clock: Clock
@@ -47,6 +50,7 @@ export type MessagesOptions = {
 export class Messages {
   readonly #accounts: Accounts
   readonly #access: UnidentifiedAccess
+  readonly #challenges: Challenges
   readonly #queues: Queues
   readonly #limits: Limits
   readonly #clock: Clock
@@ -56,6 +60,7 @@ export class Messages {
   constructor(options: MessagesOptions) {
     this.#accounts = options.accounts
     this.#access = options.access
+    this.#challenges = options.challenges
     this.#queues = options.queues
     this.#limits = options.limits
     this.#clock = options.clock
@@ -77,6 +82,8 @@ export class Messages {
     const target = this.#peek(sending) ?? (await this.#accounts.find(sending.destination))
     if (!target) return { kind: 'not-found' }
     await this.#limits.take('messages', `${sender.aci}__${target.aci}`)
+    const challenge = this.#challenges.demand(sender, target)
+    if (challenge) return { kind: 'challenged', ...(await challenge) }
     return this.#deliver(caller, target, sending, sender.devices.length > 1)
   }
 

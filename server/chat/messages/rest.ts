@@ -36,6 +36,8 @@ export const messagesRest = (messages: Messages, groups: GroupMessages): Bound[]
 /** Over REST a sender first learns of stale devices, and of missing and extra ones when none is stale. */
 function reply(sent: Sent): ReplyOf<typeof messagesRoutes.send> {
   if (sent.kind === 'sent') return { status: 200, body: { needsSync: sent.needsSync } }
+  if (sent.kind === 'challenged')
+    return { status: 428, body: { token: sent.token, options: [...sent.options] } }
   if (sent.kind !== 'mismatched') return { status: sent.kind === 'refused' ? 401 : 404 }
   if (sent.stale.length > 0) return { status: 410, body: { staleDevices: [...sent.stale] } }
   return { status: 409, body: { missingDevices: [...sent.missing], extraDevices: [...sent.extra] } }

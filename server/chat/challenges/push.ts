@@ -1,0 +1,27 @@
+// How a challenge reaches a phone. Issue 7 brings push; the console's outbox is the first of them.
+import { appendFile, mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock } from '../../kit/clock.ts'
+import type { Account } from '../accounts/account.ts'
+
+export interface ChallengePush {
+  /** To the primary device, which has a push token. Rejects if it could not be sent. The challenge must never be logged. */
+  send(account: Account, challenge: string): Promise<void>
+}
+
+/** Appends each challenge to the file of codes that only the operator can read, one JSON object a line. */
+export class OutboxPush implements ChallengePush {
+  readonly #file: string
+  readonly #clock: Clock
+
+  constructor(file: string, clock: Clock) {
+    this.#file = file
+    this.#clock = clock
+  }
+
+  async send({ aci }: Account, challenge: string): Promise<void> {
+    const line = JSON.stringify({ at: this.#clock.nowMs(), to: aci, transport: 'push', challenge })
+    await mkdir(dirname(this.#file), { recursive: true })
+    await appendFile(this.#file, `${line}\n`, { mode: 0o600 })
+  }
+}
