@@ -9,6 +9,15 @@ import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
 import { Attachments, type AttachmentsOptions } from '../server/chat/attachments/attachments.ts'
 import { UploadForms } from '../server/chat/attachments/upload-forms.ts'
+import {
+  BackupCredentials,
+  type BackupCredentialsOptions,
+} from '../server/chat/backups/backup-credentials.ts'
+import { BackupMedia } from '../server/chat/backups/backup-media.ts'
+import { BackupUsers } from '../server/chat/backups/backup-user.ts'
+import { Backups } from '../server/chat/backups/backups.ts'
+import { type BackupObjects, noBackupObjects } from '../server/chat/backups/objects.ts'
+import { BackupStore } from '../server/chat/backups/store.ts'
 import { Challenges, type ChallengesOptions } from '../server/chat/challenges/challenges.ts'
 import { Credentials } from '../server/chat/credentials/credentials.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
@@ -48,6 +57,8 @@ export type RulesOptions = {
   readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
+  readonly backups?: Partial<Pick<BackupCredentialsOptions, 'level'>>
+  readonly objects?: BackupObjects
   readonly attachments?: Partial<Pick<AttachmentsOptions, 'maxBytes' | 'cdn'>>
   readonly registration?: Partial<Pick<RegistrationOptions, 'requiredCapabilities' | 'closed'>>
 }
@@ -132,6 +143,27 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ forms, policy, limits, random, maxBytes: 1000, cdn: 3 },
     ...options.attachments,
   })
+  const backupStore = new BackupStore(sql)
+  const backupCredentials = new BackupCredentials({
+    ...{ sql, accounts, issuer, limits, clock, level: 'paid' },
+    ...options.backups,
+  })
+  const backups = new Backups({
+    ...{
+      store: backupStore,
+      users: new BackupUsers(backupStore, issuer, clock),
+      forms,
+      limits,
+      clock,
+      random,
+    },
+    ...{ svrb: services.svrb, maxMessagesBytes: 5000, maxAttachmentBytes: 1000 },
+  })
+  const media = new BackupMedia({
+    ...{ store: backupStore, objects: options.objects ?? noBackupObjects, clock },
+    ...{ maxSourceBytes: 1000, maxMediaBytes: 10_000 },
+  })
+  accounts.keeps(backupCredentials)
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
@@ -165,7 +197,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   return {
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, keys, store, queues },
     ...{ issuer, services, credentials, trustRoot },
-    ...{ signatures, attachments },
+    ...{ signatures, attachments, backups, backupStore, backupCredentials, media },
     ...{ usernames, readers },
     ...{
       challenges,

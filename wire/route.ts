@@ -9,7 +9,7 @@ import type { DeviceAddress } from './types.ts'
  * `device`: Basic credentials of a device, or the identity of an authenticated socket.
  * `device-or-unidentified`: a device, or an access key or group send token in a header.
  * `unidentified`: credentials are forbidden; an access key or group send token in a header counts, and so does neither.
- * `anonymous`: credentials are forbidden (400, or 403 where the route declares that). `none`: credentials are not
+ * `anonymous`: credentials are forbidden (400, or 403 where the route declares that alone). `none`: credentials are not
  * looked at. `basic`: they are parameters of the call.
  */
 export type Auth = 'device' | 'device-or-unidentified' | 'unidentified' | 'anonymous' | 'none' | 'basic'

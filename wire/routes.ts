@@ -1,6 +1,7 @@
 // The route table: every capability's REST contract.
 import { accountsRoutes } from './rest/accounts.ts'
 import { attachmentsRoutes } from './rest/attachments.ts'
+import { backupsRoutes } from './rest/backups.ts'
 import { callingRoutes } from './rest/calling.ts'
 import { challengesRoutes } from './rest/challenges.ts'
 import { configurationRoutes } from './rest/configuration.ts'
@@ -25,6 +26,7 @@ export const ROUTES = {
   attachments: attachmentsRoutes,
   calling: callingRoutes,
   challenges: challengesRoutes,
+  backups: backupsRoutes,
   configuration: configurationRoutes,
   credentials: credentialsRoutes,
   devices: devicesRoutes,

@@ -26,6 +26,15 @@ import { Attachments } from './attachments/attachments.ts'
 import { attachmentsGrpc } from './attachments/grpc.ts'
 import { attachmentsRest } from './attachments/rest.ts'
 import { UploadForms } from './attachments/upload-forms.ts'
+import { BackupCredentials } from './backups/backup-credentials.ts'
+import { BackupMedia } from './backups/backup-media.ts'
+import { BackupUsers } from './backups/backup-user.ts'
+import { Backups } from './backups/backups.ts'
+import { BackupCollection } from './backups/collection.ts'
+import { backupsGrpc } from './backups/grpc.ts'
+import { noBackupObjects } from './backups/objects.ts'
+import { backupsRest } from './backups/rest.ts'
+import { BackupStore } from './backups/store.ts'
 import { Calling } from './calling/calling.ts'
 import { callingGrpc } from './calling/grpc.ts'
 import { callingRest } from './calling/rest.ts'
@@ -172,6 +181,23 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
+  const { level, graceDays, maxMessagesBytes, maxMediaBytes } = config.backups
+  const maxAttachmentBytes = config.attachments.maxBytes
+  const objects = noBackupObjects
+  const backupStore = new BackupStore(sql)
+  const users = new BackupUsers(backupStore, issuer, clock)
+  const backupCredentials = new BackupCredentials({ sql, accounts, issuer, limits, clock, level })
+  const backups = new Backups({
+    ...{ store: backupStore, users, forms, limits, clock, random, svrb: services.svrb },
+    ...{ maxMessagesBytes, maxAttachmentBytes },
+  })
+  const media = new BackupMedia({
+    ...{ store: backupStore, objects, clock, maxSourceBytes: maxAttachmentBytes, maxMediaBytes },
+  })
+  const collection = new BackupCollection({
+    ...{ store: backupStore, objects, credentials: backupCredentials, clock, random, graceDays, onBug },
+  })
+  accounts.keeps(backupCredentials)
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
@@ -227,6 +253,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...credentialsRest(credentials),
       ...callingRest(calling),
       ...attachmentsRest(attachments),
+      ...backupsRest(backupCredentials, backups, media),
       ...usernamesRest(usernames),
       ...discoveryRest(discovery),
       ...profilesRest(profiles, identityCheck),
@@ -263,6 +290,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...implementService(KeysAnonymous, { ...keysAnonymousGrpc(keys), ...identityCheckGrpc(identityCheck) }),
       ...configurationGrpc(configuration),
       ...attachmentsGrpc(attachments),
+      ...backupsGrpc(backupCredentials, backups, media),
       ...challengesGrpc(challenges),
       ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
@@ -274,6 +302,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
     release: () => waits.close(),
     async close() {
+      await collection.close()
       forgetting.cancel()
       transfers.close()
       await receipts.drain()

@@ -179,7 +179,7 @@ export class Router {
       case 'basic':
         return parseBasic(request.headers['authorization']) ?? refuse('invalid-credentials')
       case 'anonymous':
-        mustBeUnidentified(request, 403 in route.replies ? 'forbidden' : 'credentials-forbidden')
+        mustBeUnidentified(request, forbidsBy403(route) ? 'forbidden' : 'credentials-forbidden')
         return undefined
       case 'unidentified':
         mustBeUnidentified(request)
@@ -240,6 +240,8 @@ type Bare = {
 function refuse(kind: 'invalid-credentials'): never {
   throw new Refusal(kind)
 }
+
+const forbidsBy403 = ({ replies }: Route): boolean => 403 in replies && !(400 in replies)
 
 function isIdentified(request: Request): boolean {
   if (request.channel.door === 'websocket') return request.channel.device !== undefined

@@ -1,6 +1,7 @@
 // What a route takes gladly, so that a fuzzer can spoil one thing at a time and reach what lies behind.
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
+  BackupAuthCredentialRequestContext,
   CreateCallLinkCredentialRequestContext,
   ProfileKey,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
@@ -65,9 +66,36 @@ const svrCheck = ({ own }: Cast) => ({ number: own.number, tokens: ['a:1:b'] })
 
 const today = Math.floor(Date.now() / 86_400_000) * 86_400
 
+const backupRequest = ({ own }: Cast) =>
+  Buffer.from(
+    BackupAuthCredentialRequestContext.create(new Uint8Array(randomBytes(32)), own.aci.getServiceIdString())
+      .getRequest()
+      .serialize(),
+  ).toString('base64')
+
+const mediaId = () => randomBytes(15).toString('base64url')
+const copyMedia = () => ({
+  sourceAttachment: { cdn: 3, key: mediaId() },
+  objectLength: 100,
+  mediaId: mediaId(),
+  hmacKey: randomBytes(32).toString('base64'),
+  encryptionKey: randomBytes(32).toString('base64'),
+})
+
 const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'accounts.setAttributes': () => ({ ...attributes, name: randomBytes(40).toString('base64') }),
   'accounts.setDiscoverability': () => ({ discoverableByPhoneNumber: true }),
+  'backups.setBackupId': (cast) => ({
+    messagesBackupAuthCredentialRequest: backupRequest(cast),
+    mediaBackupAuthCredentialRequest: backupRequest(cast),
+  }),
+  'backups.redeemReceipt': () => ({ receiptCredentialPresentation: randomBytes(329).toString('base64') }),
+  'backups.setPublicKey': ({ own }) => ({
+    backupIdPublicKey: Buffer.from(own.keys.aci.pair.publicKey.serialize()).toString('base64'),
+  }),
+  'backups.copyMedia': copyMedia,
+  'backups.copyMediaBatch': () => ({ items: [copyMedia(), copyMedia()] }),
+  'backups.deleteMedia': () => ({ mediaToDelete: [{ cdn: 3, mediaId: mediaId() }] }),
   'calling.survey': survey,
   'credentials.createCallLink': () => ({
     createCallLinkCredentialRequest: Buffer.from(
@@ -145,9 +173,12 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
 }
 
 const QUERY: Readonly<Record<string, string>> = {
+  cdn: '3',
+  cursor: 'abc',
   identity: 'aci',
   includeE164: 'true',
   online: 'false',
+  limit: '10',
   redemptionEndSeconds: String(today + 2 * 86_400),
   redemptionStartSeconds: String(today),
   ts: '1750000000000',
@@ -158,7 +189,12 @@ const QUERY: Readonly<Record<string, string>> = {
   deviceId: '1',
   timeout: '1',
 }
-const HEADERS: Readonly<Record<string, string>> = { 'x-signal-agent': 'OWA', 'if-none-match': '"x"' }
+const HEADERS: Readonly<Record<string, string>> = {
+  'x-signal-agent': 'OWA',
+  'if-none-match': '"x"',
+  'x-signal-zk-auth': randomBytes(300).toString('base64'),
+  'x-signal-zk-auth-signature': randomBytes(64).toString('base64'),
+}
 
 function need<T>(found: T | undefined, what: string): T {
   if (found === undefined) throw new Error(`test/fuzz/examples.ts has no example of ${what}`)

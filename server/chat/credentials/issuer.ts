@@ -1,4 +1,4 @@
-// Issues zero-knowledge credentials without holding up the event loop.
+// Issues zero-knowledge credentials, and looks at those that are shown, without holding up the event loop.
 import type { BackupCredentialType, BackupLevel } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { Aci, Pni } from '../../../wire/types.ts'
 import type { Secrets } from '../../kit/secrets.ts'
@@ -79,6 +79,16 @@ export class Issuer {
     day: Day,
   ): Promise<Bytes | undefined> {
     return this.#pool.call('avatarUpload', own(request), aci, own(zkCredentialKey), rotationId, day)
+  }
+
+  /** Whether a backup's credential is one of ours, and of these days. */
+  backupShown(presentation: Uint8Array, nowMs: number): Promise<boolean> {
+    return this.#pool.call('backupShown', own(presentation), nowMs)
+  }
+
+  /** Whether a receipt is one of ours; its expiry is not looked at. */
+  receiptShown(presentation: Uint8Array): Promise<boolean> {
+    return this.#pool.call('receiptShown', own(presentation))
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@
 import { Aci, Pni } from '@signalapp/libsignal-client/dist/Address.js'
 import {
   AvatarUploadCredentialRequest,
+  BackupAuthCredentialPresentation,
   BackupAuthCredentialRequest,
   type BackupCredentialType,
   type BackupLevel,
@@ -10,9 +11,11 @@ import {
   GenericServerSecretParams,
   ProfileKeyCommitment,
   ProfileKeyCredentialRequest,
+  ReceiptCredentialPresentation,
   ServerSecretParams,
   ServerZkAuthOperations,
   ServerZkProfileOperations,
+  ServerZkReceiptOperations,
   ZkCredentialPublicKey,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 
@@ -31,6 +34,7 @@ export function open(secrets: IssuingSecrets) {
   const chat = new GenericServerSecretParams(secrets.chat)
   const auth = new ServerZkAuthOperations(server)
   const profiles = new ServerZkProfileOperations(server)
+  const receipts = new ServerZkReceiptOperations(server)
   return {
     groupAuth(aci: string, pni: string, days: readonly number[]): Dated[] {
       const [holder, number] = [Aci.parseFromServiceIdString(aci), Pni.parseFromServiceIdString(pni)]
@@ -87,6 +91,12 @@ export function open(secrets: IssuingSecrets) {
           chat,
         ),
       ),
+    backupShown: (presentation: Bytes, nowMs: number): boolean =>
+      holds(() => new BackupAuthCredentialPresentation(presentation).verify(chat, new Date(nowMs))),
+    receiptShown: (presentation: Bytes): boolean =>
+      holds(() =>
+        receipts.verifyReceiptCredentialPresentation(new ReceiptCredentialPresentation(presentation)),
+      ),
   }
 }
 
@@ -101,5 +111,14 @@ function ofClient(issue: () => Serializable): Bytes | undefined {
     return issue().serialize()
   } catch {
     return undefined
+  }
+}
+
+function holds(verify: () => void): boolean {
+  try {
+    verify()
+    return true
+  } catch {
+    return false
   }
 }
