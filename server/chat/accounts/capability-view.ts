@@ -21,3 +21,11 @@ export const capabilitiesOf = (account: Account, shownTo: 'self' | 'everybody'):
     const shown = view.shownTo === 'everybody' || view.shownTo === shownTo
     return shown && hasCapability(account, capability, view.of)
   })
+
+/** Whether it has each of those that are not the server's alone: profiles do not tell self from others. */
+export const capabilityFlags = (account: Account): Readonly<Record<string, boolean>> =>
+  Object.fromEntries(
+    (Object.keys(VIEWS) as Capability[])
+      .filter((capability) => VIEWS[capability].shownTo !== 'server')
+      .map((capability) => [capability, hasCapability(account, capability, VIEWS[capability].of)]),
+  )

@@ -68,7 +68,7 @@ const accountBody = (uuid: ServiceId, shown: PublicAccount) => ({
   identityKey: shown.identityKey,
   unidentifiedAccess: shown.accessKeyFingerprint ?? null,
   unrestrictedUnidentifiedAccess: shown.unrestrictedUnidentifiedAccess,
-  capabilities: Object.fromEntries(shown.capabilities),
+  capabilities: shown.capabilities,
   badges: [],
   uuid,
 })
