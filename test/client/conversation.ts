@@ -1,24 +1,27 @@
 // Sessions of one identity with the devices of others: bundles in, ciphertexts out, and back.
 import * as LS from '@signalapp/libsignal-client'
 import type { Envelope } from '../../wire/gen/envelope.js'
-import { TEST_TRUST_ROOT } from './sender-certificate.ts'
 import type { Stores } from './stores.ts'
 
 export const ENVELOPE_TYPE = { message: 1, preKeyMessage: 3, receipt: 5, sealed: 6 } as const
 
 type Bytes = Uint8Array<ArrayBuffer>
 export type DeviceRef = { readonly deviceId: number; readonly registrationId: number }
+type Self = { readonly deviceId: number; readonly number: string }
 export type Plaintext = { readonly bytes: Bytes; readonly from: string; readonly deviceId: number }
 
 export class Conversation {
   readonly #local: LS.ProtocolAddress
   readonly #number: string
+  readonly #trustRoot: LS.PublicKey
   readonly #stores: Stores
   readonly #devices = new Map<string, Set<number>>()
 
-  constructor(self: LS.ServiceId, deviceId: number, number: string, stores: Stores) {
+  /** `trustRoot`: whose word for a sealed message's sender is believed. */
+  constructor(self: LS.ServiceId, { deviceId, number }: Self, stores: Stores, trustRoot: LS.PublicKey) {
     this.#local = LS.ProtocolAddress.new(self, deviceId)
     this.#number = number
+    this.#trustRoot = trustRoot
     this.#stores = stores
   }
 
@@ -93,7 +96,7 @@ export class Conversation {
     const { sessions, identities, preKeys, signedPreKeys, kyberPreKeys } = this.#stores
     const opened = await LS.sealedSenderDecryptMessage(
       content,
-      TEST_TRUST_ROOT,
+      this.#trustRoot,
       timestampMs,
       this.#number,
       this.#local.name(),

@@ -1,27 +1,31 @@
-// Sender certificates by a trust root of the tests' own: the server takes what is sealed as it is.
+// Sender certificates as a client has them: asked of its server, and kept for a while.
 import * as LS from '@signalapp/libsignal-client'
+import type { SignalServer } from '../constellation.ts'
+import type { AuthChat } from './net.ts'
+import { expectStatus, fetchJson } from './rest.ts'
 
-const trustRoot = LS.PrivateKey.generate()
-const serverKey = LS.PrivateKey.generate()
-const serverCertificate = LS.ServerCertificate.new(1, serverKey.getPublicKey(), trustRoot)
-const LIFETIME_MS = 7 * 86_400_000
+const ASK_AGAIN_BEFORE_MS = 86_400_000
 
-export const TEST_TRUST_ROOT: LS.PublicKey = trustRoot.getPublicKey()
+/** By which key a client knows the certificates of its server. */
+export const trustRootOf = ({ ready }: SignalServer): LS.PublicKey => {
+  const [root] = ready.keys.unidentifiedSenderTrustRoots
+  return LS.PublicKey.deserialize(new Uint8Array(Buffer.from(root!, 'base64')))
+}
 
-export function senderCertificateFor(
-  aci: LS.Aci,
-  number: string,
-  deviceId: number,
-  identityKey: LS.PublicKey,
-): LS.SenderCertificate {
-  const expiresAtMs = Date.now() + LIFETIME_MS
-  return LS.SenderCertificate.new(
-    aci,
-    number,
-    deviceId,
-    identityKey,
-    expiresAtMs,
-    serverCertificate,
-    serverKey,
-  )
+export async function fetchSenderCertificate(auth: AuthChat): Promise<LS.SenderCertificate> {
+  const reply = await fetchJson(auth, 'GET', '/v1/certificate/delivery?includeE164=true')
+  expectStatus(200, reply)
+  const { certificate } = reply.json as { certificate: string }
+  return LS.SenderCertificate.deserialize(new Uint8Array(Buffer.from(certificate, 'base64')))
+}
+
+export class OwnCertificate {
+  #certificate: LS.SenderCertificate | undefined
+
+  async get(auth: AuthChat): Promise<LS.SenderCertificate> {
+    const expiresAtMs = this.#certificate?.expiration() ?? 0
+    if (!this.#certificate || expiresAtMs - Date.now() < ASK_AGAIN_BEFORE_MS)
+      this.#certificate = await fetchSenderCertificate(auth)
+    return this.#certificate
+  }
 }

@@ -5,7 +5,7 @@ import type { Conversation, DeviceRef } from './conversation.ts'
 import type { Link } from './link.ts'
 import type { Registered } from './register.ts'
 import { expectStatus, fetchJson } from './rest.ts'
-import { senderCertificateFor } from './sender-certificate.ts'
+import { OwnCertificate } from './sender-certificate.ts'
 
 /** Whom one can write to; a SignalClient is one. */
 export type Peer = {
@@ -47,6 +47,7 @@ export class Sender {
   readonly #account: Registered
   readonly #conversation: Conversation
   readonly #link: () => Link
+  readonly #certificate = new OwnCertificate()
   #lastTimestampMs = 0
 
   /** `link`: the connection of the moment. */
@@ -108,8 +109,7 @@ export class Sender {
 
   async #sendSealed(outgoing: Outgoing): Promise<void> {
     const { peer, destination, text } = outgoing
-    const { aci, number, deviceId, keys } = this.#account
-    const certificate = senderCertificateFor(aci, number, deviceId, keys.aci.pair.publicKey)
+    const certificate = await this.#certificate.get(this.#link().auth)
     const devices = await this.#devicesOf(peer, destination, outgoing)
     const contents = await each(devices, (id) => this.#conversation.seal(destination, id, text, certificate))
     const auth = { accessKey: peer.accessKey }

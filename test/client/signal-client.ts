@@ -10,6 +10,7 @@ import { type Delivered, Link } from './link.ts'
 import type { HttpVersion } from './net.ts'
 import { type Registered, type RegisterOptions, register } from './register.ts'
 import { type Copy, type Peer, Sender, type SendOptions } from './sender.ts'
+import { trustRootOf } from './sender-certificate.ts'
 import { Stores } from './stores.ts'
 
 export type Received = {
@@ -46,11 +47,12 @@ export class SignalClient implements AsyncDisposable {
     this.account = account
     this.#server = server
     this.#httpVersion = httpVersion
-    const { keys, aci, pni, deviceId, number } = account
+    const { keys, aci, pni } = account
+    const trustRoot = trustRootOf(server)
     this.#stores = { aci: new Stores(keys.aci), pni: new Stores(keys.pni) }
     this.#conversations = {
-      aci: new Conversation(aci, deviceId, number, this.#stores.aci),
-      pni: new Conversation(pni, deviceId, number, this.#stores.pni),
+      aci: new Conversation(aci, account, this.#stores.aci, trustRoot),
+      pni: new Conversation(pni, account, this.#stores.pni, trustRoot),
     }
     this.#sender = new Sender(account, this.#conversations.aci, () => this.link)
   }
