@@ -21,8 +21,8 @@ before(async () => {
   fuzzer = await Fuzzer.open()
 })
 after(async () => {
-  assert.ok(fuzzer.sent > 5000, `only ${fuzzer.sent} requests`)
   await fuzzer.close()
+  assert.ok(fuzzer.sent > 5000, `only ${fuzzer.sent} requests`)
 })
 
 for (const named of routes) {
