@@ -5,7 +5,6 @@ import { fetchUnidentified } from './bundles.ts'
 import type { UnauthChat } from './net.ts'
 import type { Registered } from './register.ts'
 import type { Peer } from './sender.ts'
-import { senderCertificateFor } from './sender-certificate.ts'
 import { Stores } from './stores.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -66,11 +65,9 @@ export class GroupSender {
   }
 
   /** Everything for everybody, in one. */
-  async seal(text: string): Promise<Bytes> {
-    const { aci, number, deviceId, keys } = this.#account
+  async seal(text: string, certificate: LS.SenderCertificate): Promise<Bytes> {
     const plain = new Uint8Array(Buffer.from(text))
     const message = await LS.groupEncrypt(this.#address, this.#distributionId, this.#keys, plain)
-    const certificate = senderCertificateFor(aci, number, deviceId, keys.aci.pair.publicKey)
     const content = LS.UnidentifiedSenderMessageContent.new(
       message,
       certificate,

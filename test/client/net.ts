@@ -40,6 +40,8 @@ export type AuthChat = LS.Net.AuthenticatedChatConnection &
   LS.Net.AuthUsernamesService
 export type UnauthChat = LS.Net.UnauthenticatedChatConnection &
   LS.Net.UnauthBackupsService &
+  LS.Net.UnauthCallQualityService &
+  LS.Net.UnauthCredentialsService &
   LS.Net.UnauthKeysService &
   LS.Net.UnauthMessagesService &
   LS.Net.UnauthProfilesService &

@@ -12,6 +12,7 @@ import { GrpcClient } from '../client/grpc.ts'
 import { authorizationOf, Https } from '../client/https.ts'
 import { HTTP_VERSIONS } from '../client/net.ts'
 import { type Registered, register } from '../client/register.ts'
+import { fetchSenderCertificate } from '../client/sender-certificate.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { Constellation } from '../constellation.ts'
 import { groupSendToken } from '../group-send-token.ts'
@@ -74,7 +75,8 @@ for (const httpVersion of HTTP_VERSIONS)
       const timestamp = ada.nextTimestamp()
       const common = { onlineOnly: false, urgent: false, timestamp }
       const auth = new GroupSendFullToken(tokenFor(bothIds()))
-      const payload = await group.seal('to the whole group')
+      const certificate = await fetchSenderCertificate(ada.link.auth)
+      const payload = await group.seal('to the whole group', certificate)
       const sent = await ada.link.unauth.sendMultiRecipientMessage({ ...common, payload, auth })
       assert.deepEqual(sent.unregisteredIds, [])
       for (const member of [bob, cyd]) {
