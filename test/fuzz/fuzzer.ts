@@ -1,6 +1,7 @@
 // A server with wide limits, and many requests to one of its routes.
 import assert from 'node:assert/strict'
 import { LIMITER_NAMES } from '../../server/kit/limiters.ts'
+import type { Sql } from '../../server/kit/sql/sql.ts'
 import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
 import { authorizationOf } from '../client/https.ts'
 import { newNumber, type Registered, register } from '../client/register.ts'
@@ -45,7 +46,7 @@ export type Case = Omit<Probe, 'headers' | 'named'>
 
 export class Fuzzer {
   readonly server: Constellation
-  readonly doors: Doors
+  doors: Doors
   readonly #cast: Cast
   /** Requests sent. */
   sent = 0
@@ -66,6 +67,13 @@ export class Fuzzer {
 
   get cast(): Cast {
     return this.#cast
+  }
+
+  /** Restarts the server; in between, `edit` has the storage for itself. */
+  async restart(edit?: (sql: Sql) => Promise<void>): Promise<void> {
+    await this.doors[Symbol.asyncDispose]()
+    await this.server.restart(edit)
+    this.doors = await Doors.open(this.server.ready, this.#cast.own)
   }
 
   /** With a verification session of its own, open and without a code, and a link token that is not used. */

@@ -1,0 +1,154 @@
+// A3, A4: the authorisation matrix, route by route and RPC by RPC, as the table declares it.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
+import type { Rpc } from '../../wire/service.ts'
+import { uuidToBytes } from '../../wire/types.ts'
+import { authorizationOf, basic } from '../client/https.ts'
+import { addLinkedDevice } from '../client/linked-device.ts'
+import { type Registered, register } from '../client/register.ts'
+import { exchange } from '../fuzz/doors.ts'
+import { type Cast, exampleOf } from '../fuzz/examples.ts'
+import { Fuzzer } from '../fuzz/fuzzer.ts'
+import { send } from '../fuzz/probe.ts'
+import { allRows, rowsWith, type TableRow, written } from '../rows.ts'
+import { type NamedRpc, RPCS } from '../services.ts'
+import { AUTHORISATION, CALLERS, type Caller, type RouteName, RPC_AUTHORISATION } from './authorisation.ts'
+
+let fuzzer: Fuzzer
+let linked: Registered
+let stranger: Registered
+before(async () => {
+  fuzzer = await Fuzzer.open()
+  linked = await addLinkedDevice(fuzzer.server, fuzzer.cast.own, 2)
+  stranger = await register(fuzzer.server)
+  await fuzzer.restart()
+})
+after(() => fuzzer.close())
+
+const headersOf = (caller: Caller, { own, other }: Cast): Record<string, string> => {
+  const key = (bytes: Uint8Array) => ({
+    'unidentified-access-key': Buffer.from(bytes).toString('base64'),
+  })
+  switch (caller) {
+    case 'none':
+      return {}
+    case 'wrong':
+      return { authorization: basic(`${own.aci.getServiceIdString()}.1`, stranger.password) }
+    case 'own':
+      return authorizationOf(own)
+    case 'linked':
+      return authorizationOf(linked)
+    case 'other':
+      return authorizationOf(stranger)
+    case 'key':
+      return key(other.accessKey)
+    case 'badKey':
+      return key(stranger.accessKey)
+  }
+}
+
+/** Over plain HTTPS, where a caller is who the headers say. */
+async function statusOf(named: NamedRoute, caller: Caller): Promise<number> {
+  const cast = await fuzzer.freshCast()
+  const headers = headersOf(caller, cast)
+  const probe = { named, example: exampleOf(named, cast), headers }
+  return (await send(probe, fuzzer.doors.all[1]!)).status
+}
+
+for (const named of allRoutes()) {
+  const { capability, name, route } = named
+  const row = AUTHORISATION[`${capability}.${name}` as RouteName]
+  test(`${route.method} ${route.path} answers each sort of caller as declared`, async () => {
+    const answered = Object.fromEntries(
+      await Promise.all(CALLERS.map(async (caller) => [caller, await statusOf(named, caller)] as const)),
+    ) as Record<Caller, number>
+    const declared = Object.fromEntries(
+      CALLERS.map((caller) => {
+        const allowed = [row[caller]].flat()
+        return [caller, allowed.includes(answered[caller]) ? answered[caller] : row[caller]]
+      }),
+    )
+    assert.deepEqual(answered, declared)
+  })
+}
+
+test('the table declares no route that is not there', () => {
+  const names = allRoutes().map(({ capability, name }) => `${capability}.${name}`)
+  assert.deepEqual(Object.keys(AUTHORISATION).sort(), names.sort())
+})
+
+/** Whatever the storage holds of the account whose things the examples name. */
+async function kept(): Promise<TableRow[]> {
+  const { own } = fuzzer.cast
+  const aci = own.aci.getServiceIdString()
+  const pni = own.pni.getServiceIdString().slice('PNI:'.length)
+  let rows: TableRow[] = []
+  await fuzzer.restart(async (sql) => {
+    rows = rowsWith(await allRows(sql), [uuidToBytes(aci), aci, uuidToBytes(pni), pni, own.number])
+  })
+  return rows
+}
+
+test("A3: whatever somebody else asks for, an account's rows stay as they are, in every table", async () => {
+  const before = await kept()
+  assert.ok(new Set(before.map(({ table }) => table)).size >= 4)
+  for (const named of allRoutes())
+    for (const caller of ['other', 'badKey', 'wrong', 'none'] as const) await statusOf(named, caller)
+  assert.deepEqual(written(await kept()), written(before))
+})
+
+/** OK or a refusal of the contents: the caller was not what was wrong. */
+const WELCOME = ['0', '3', '5', '8', '9']
+
+async function grpcStatus({ path }: Rpc, headers: Readonly<Record<string, string>>): Promise<string> {
+  const fixed = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
+  const { trailers, headers: head } = await exchange(
+    fuzzer.doors.session,
+    { ...fixed, ...headers },
+    Buffer.alloc(5),
+  )
+  return trailers['grpc-status'] ?? head['grpc-status'] ?? 'none'
+}
+
+const declaredCallers = ({ service, rpc }: NamedRpc) =>
+  RPC_AUTHORISATION[service.name]?.[rpc.path.split('/').at(-1)!]
+
+test('every RPC that the server has is in the table, and no other', async () => {
+  const unimplemented = '12'
+  for (const named of RPCS) {
+    const served = (await grpcStatus(named.rpc, {})) !== unimplemented
+    assert.equal(declaredCallers(named) !== undefined, served, named.rpc.path)
+  }
+  const declared = Object.entries(RPC_AUTHORISATION).flatMap(([service, rpcs]) =>
+    Object.keys(rpcs).map((name) => `/${service}/${name}`),
+  )
+  const known = RPCS.map(({ rpc }) => rpc.path)
+  assert.deepEqual(
+    declared.filter((path) => !known.includes(path)),
+    [],
+  )
+})
+
+for (const named of RPCS) {
+  const callers = declaredCallers(named)
+  if (callers === undefined) continue
+  test(`${named.rpc.path} is for ${callers}`, async () => {
+    const { cast } = fuzzer
+    const none = await grpcStatus(named.rpc, {})
+    const wrong = await grpcStatus(named.rpc, headersOf('wrong', cast))
+    // A message without fields: what ends an account is called by nobody who is needed.
+    const victim = authorizationOf(await register(fuzzer.server))
+    const own = await grpcStatus(named.rpc, victim)
+    const second = await grpcStatus(named.rpc, headersOf('linked', cast))
+    if (callers === 'nobody known') {
+      assert.ok(WELCOME.includes(none), none)
+      assert.deepEqual([wrong, own, second], ['3', '3', '3'])
+      return
+    }
+    assert.deepEqual([none, wrong], ['16', '16'])
+    assert.ok(WELCOME.includes(own), own)
+    if (callers === 'any device') assert.ok(WELCOME.includes(second), second)
+    else assert.equal(second, '7')
+  })
+}
