@@ -53,22 +53,80 @@ const open = (anybody: Answer): Row => ({
   badKey: anybody,
 })
 
+/** A sealed message or a profile: devices, and who has the right key. */
+const reach = (reached: Answer, exceptions: Partial<Row> = {}): Row =>
+  device(reached, { key: reached, ...exceptions })
+
 export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'accounts.whoami': device(200),
   'accounts.setAttributes': device(204),
+  'accounts.setDiscoverability': device(204),
+  'accounts.dataReport': device(200),
+  'accounts.delete': device(204),
   'accounts.exists': anonymous(200),
+  'attachments.form': device(200),
+  'attachments.stickers': device(200),
+  'calling.relays': device(200),
+  // Who says how a call went may not say who they are: 403 here, not 400 (signal-api §2.17).
+  'calling.survey': anonymous(204, { wrong: 403, own: 403, linked: 403, other: 403 }),
   'configuration.get': device(200),
+  'credentials.deliveryCertificate': device(200),
+  'credentials.groupCredentials': device(200),
+  'credentials.createCallLink': device(200),
+  'credentials.storageAuth': device(200),
+  'credentials.directoryAuth': device(200),
+  'credentials.svrAuth': device(200),
+  'credentials.svrAuthOldPath': device(200),
+  'credentials.svrCheck': open(200),
+  'credentials.svrCheckOldPath': open(200),
   'devices.list': device(200),
+  // A linked device may remove and rename itself alone; the examples name another.
+  'devices.remove': device(204, { linked: 401 }),
+  'devices.rename': device(204, { linked: 403 }),
   'devices.setCapabilities': device(204),
+  'devices.setFcmToken': device(204),
+  'devices.clearFcmToken': device(204),
+  'devices.setApnToken': device(204),
+  'devices.clearApnToken': device(204),
   // Inside sockets only.
   'keepalive.keepalive': open(404),
   'keys.count': device(200),
-  'keys.store': device(200, { linked: 200, other: 422 }),
+  // The keys are signed by the account's identity: somebody else's they are not.
+  'keys.store': device(200, { other: 422 }),
   'keys.check': device(409),
-  'keys.take': device(200, { key: 200 }),
-  'messages.send': device(200, { key: 200 }),
-  // The credentials are the number and the new password: they are a parameter, and the session is what proves.
-  'registration.register': open(401),
+  'keys.take': reach(200),
+  'linking.token': device(200, { linked: 401 }),
+  // The credentials are the new device's password; the token in the body is what proves.
+  'linking.link': { ...open(200), none: 401, key: 401, badKey: 401 },
+  'linking.waitForLinked': device(204, { linked: 400 }),
+  'linking.putArchive': device(204),
+  // Each has an archive of its own: only that of the first device is there.
+  'linking.waitForArchive': device(204, { own: 200 }),
+  'linking.putRestoreRequest': open(204),
+  'linking.waitForRestoreRequest': open(200),
+  'messages.send': reach(200),
+  'messages.sendToMany': { ...anonymous(401), key: 200 },
+  'profiles.set': device(200),
+  'profiles.find': reach(200),
+  'profiles.read': reach(200),
+  'profiles.readWithCredential': reach(200),
+  'profiles.checkIdentities': open(200),
+  // Nobody waits at that address.
+  'provisioning.send': device(404),
+  'provisioning.keepalive': open(404),
+  // The credentials are the number and the new password: those of a device are no number.
+  'registration.register': { ...open(400), none: 401, key: 401, badKey: 401 },
+  'registrationLock.set': device(204),
+  'registrationLock.clear': device(204),
+  'usernames.reserve': device(200),
+  // The example's proof is none.
+  'usernames.confirm': device(422),
+  'usernames.delete': device(204),
+  'usernames.lookup': anonymous(404),
+  // Without a username there is nothing to link to.
+  'usernames.setLink': device(409),
+  'usernames.deleteLink': device(204),
+  'usernames.lookupLink': anonymous(404),
   'verification.create': open(200),
   'verification.get': open(200),
   'verification.update': open(200),
@@ -79,19 +137,74 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
 /** Who may call an RPC; the device that may not is refused with PERMISSION_DENIED. */
 export type RpcCallers = 'any device' | 'the primary device' | 'nobody known'
 
+const all = (callers: RpcCallers, names: string): Readonly<Record<string, RpcCallers>> =>
+  Object.fromEntries(
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name) => [name, callers]),
+  )
+
+/** By service and name. */
 export const RPC_AUTHORISATION: Readonly<Record<string, Readonly<Record<string, RpcCallers>>>> = {
-  'org.signal.chat.keys.Keys': {
-    GetPreKeyCount: 'any device',
-    GetPreKeys: 'any device',
-    SetOneTimeEcPreKeys: 'any device',
-    SetOneTimeKemSignedPreKeys: 'any device',
-    SetEcSignedPreKey: 'any device',
-    SetKemLastResortPreKey: 'any device',
+  'org.signal.chat.account.Accounts': {
+    ...all(
+      'any device',
+      `GetAccountIdentity GetEntitlements DeleteAccount SetRegistrationLock ClearRegistrationLock
+       ReserveUsernameHash ConfirmUsernameHash DeleteUsernameHash SetUsernameLink DeleteUsernameLink
+       ConfigureUnidentifiedAccess SetDiscoverableByPhoneNumber SetRegistrationRecoveryPassword
+       SetZkCredentialKey GetAccountDataReport GetCapabilities GenerateTotpKey ConfirmTotpKey ListTotpKeys
+       SetTotpKeyMetadata RemoveTotpKey ListMfaKeys SetMfaKeyMetadata RemoveMfaKey StartMfaVerification
+       FinishMfaVerification StartWebAuthnRegistration FinishWebAuthnRegistration`,
+    ),
+    ChangeNumber: 'the primary device',
   },
-  'org.signal.chat.keys.KeysAnonymous': { GetPreKeys: 'nobody known' },
-  'org.signal.chat.messages.Messages': { SendMessage: 'any device', SendSyncMessage: 'any device' },
-  'org.signal.chat.messages.MessagesAnonymous': {
-    SendSingleRecipientMessage: 'nobody known',
-    SendStory: 'nobody known',
+  'org.signal.chat.account.AccountsAnonymous': all(
+    'nobody known',
+    'CheckAccountExistence LookupUsernameHash LookupUsernameLink GetCapabilities',
+  ),
+  'org.signal.chat.attachments.Attachments': all('any device', 'GetUploadForm GetStickerUploadForm'),
+  'org.signal.chat.backup.Backups': {
+    SetBackupId: 'the primary device',
+    RedeemReceipt: 'any device',
+    GetBackupAuthCredentials: 'any device',
   },
+  'org.signal.chat.backup.BackupsAnonymous': all(
+    'nobody known',
+    `GetCdnCredentials GetSvrBCredentials GetMessageBackupInfo GetMediaBackupInfo SetPublicKey Refresh
+     GetUploadForm CopyMedia ListMedia DeleteMedia DeleteAll`,
+  ),
+  'org.signal.chat.calling.Calling': all('any device', 'GetCallingRelays'),
+  'org.signal.chat.calling.quality.CallQuality': all('nobody known', 'SubmitCallQualitySurvey'),
+  'org.signal.chat.challenge.Challenge': all('any device', 'HandleChallengeResponse'),
+  'org.signal.chat.credentials.Credentials': all(
+    'any device',
+    `GetExternalServiceCredentials GetDeliveryCertificate GetGroupCredentials
+     GetCreateCallLinkCredentials`,
+  ),
+  'org.signal.chat.credentials.CredentialsAnonymous': all('nobody known', 'CheckSvrCredentials'),
+  'org.signal.chat.device.Devices': all(
+    'any device',
+    'GetDevices RemoveDevice SetDeviceName SetPushToken ClearPushToken SetCapabilities',
+  ),
+  'org.signal.chat.keys.Keys': all(
+    'any device',
+    `GetPreKeyCount GetPreKeys SetOneTimeEcPreKeys SetOneTimeKemSignedPreKeys SetEcSignedPreKey
+     SetKemLastResortPreKey`,
+  ),
+  'org.signal.chat.keys.KeysAnonymous': all('nobody known', 'GetPreKeys CheckIdentityKeys'),
+  'org.signal.chat.messages.Messages': all('any device', 'SendMessage SendSyncMessage GetMessages'),
+  'org.signal.chat.messages.MessagesAnonymous': all(
+    'nobody known',
+    'SendSingleRecipientMessage SendMultiRecipientMessage SendStory SendMultiRecipientStory',
+  ),
+  'org.signal.chat.profile.Profile': all(
+    'any device',
+    'SetProfile GetProfile GetAvatarCredentials SetV1Avatar',
+  ),
+  'org.signal.chat.profile.ProfileAnonymous': all(
+    'nobody known',
+    'GetProfile GetExpiringProfileKeyCredential GetAvatarUploadForm ExtendAvatarTTL DeleteAvatar',
+  ),
+  'org.signal.chat.remoteconfiguration.RemoteConfiguration': all('any device', 'GetConfiguration GetBadges'),
 }
