@@ -78,7 +78,6 @@ for (const named of allRoutes()) {
   test(`${route.method} ${route.path} answers each sort of caller as declared`, async () => {
     const answered = {} as Record<Caller, number>
     for (const caller of CALLERS) answered[caller] = await statusOf(named, caller)
-    console.log('ROW', `'${capability}.${name}': ${JSON.stringify(answered)},`)
     const declared = Object.fromEntries(
       CALLERS.map((caller) => {
         const allowed = [row[caller]].flat()

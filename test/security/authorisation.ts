@@ -88,6 +88,8 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'devices.clearFcmToken': device(204),
   'devices.setApnToken': device(204),
   'devices.clearApnToken': device(204),
+  'discovery.find': device(200),
+  'discovery.policy': device(200),
   // Inside sockets only.
   'keepalive.keepalive': open(404),
   'keys.count': device(200),
