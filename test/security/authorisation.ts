@@ -69,6 +69,9 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'calling.relays': device(200),
   // Who says how a call went may not say who they are: 403 here, not 400 (signal-api §2.17).
   'calling.survey': anonymous(204, { wrong: 403, own: 403, linked: 403, other: 403 }),
+  'challenges.answer': device(200),
+  // No device has a push token.
+  'challenges.requestPush': device(404),
   'configuration.get': device(200),
   'credentials.deliveryCertificate': device(200),
   'credentials.groupCredentials': device(200),
