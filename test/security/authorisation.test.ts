@@ -1,6 +1,8 @@
 // A3, A4: the authorisation matrix, route by route and RPC by RPC, as the table declares it.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { BackupAuthCredentialRequestContext } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { SetBackupIdRequest } from '../../wire/gen/backups.js'
 import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
 import type { Rpc } from '../../wire/service.ts'
 import { uuidToBytes } from '../../wire/types.ts'
@@ -116,12 +118,30 @@ test("A3: whatever somebody else asks for, an account's rows stay as they are, i
 /** OK or a refusal of the contents: the caller was not what was wrong. */
 const WELCOME = ['0', '3', '5', '8', '9']
 
-async function grpcStatus({ path }: Rpc, headers: Readonly<Record<string, string>>): Promise<string> {
+/** A message without fields, or one that is valid where a refusal could hide behind its being none. */
+function messageFor({ path }: Rpc): Uint8Array {
+  if (!path.endsWith('Backups/SetBackupId')) return Buffer.alloc(0)
+  const context = BackupAuthCredentialRequestContext.create(
+    new Uint8Array(32),
+    fuzzer.cast.own.aci.getRawUuid(),
+  )
+  const request = context.getRequest().serialize()
+  return SetBackupIdRequest.encode({
+    messagesBackupAuthCredentialRequest: request,
+    mediaBackupAuthCredentialRequest: request,
+  }).finish()
+}
+
+async function grpcStatus(rpc: Rpc, headers: Readonly<Record<string, string>>): Promise<string> {
+  const { path } = rpc
+  const message = messageFor(rpc)
+  const prefix = Buffer.alloc(5)
+  prefix.writeUInt32BE(message.length, 1)
   const fixed = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
   const { trailers, headers: head } = await exchange(
     fuzzer.doors.session,
     { ...fixed, ...headers },
-    Buffer.alloc(5),
+    Buffer.concat([prefix, message]),
   )
   return trailers['grpc-status'] ?? head['grpc-status'] ?? 'none'
 }
