@@ -157,7 +157,7 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'verification.submitCode': open(409),
 }
 
-/** Who may call an RPC; the device that may not is refused with PERMISSION_DENIED. */
+/** Who may call an RPC; the device that may not is refused with BAD_AUTHENTICATION. */
 export type RpcCallers = 'any device' | 'the primary device' | 'nobody known'
 
 const all = (callers: RpcCallers, names: string): Readonly<Record<string, RpcCallers>> =>
