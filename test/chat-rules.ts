@@ -34,6 +34,9 @@ import { NumberProof } from '../server/chat/recovery/number-proof.ts'
 import { Recovery } from '../server/chat/recovery/recovery.ts'
 import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
 import { RegistrationLock } from '../server/chat/registration-lock/registration-lock.ts'
+import { MessageGuids } from '../server/chat/reports/message-guids.ts'
+import { Reports } from '../server/chat/reports/reports.ts'
+import { ReportStore } from '../server/chat/reports/store.ts'
 import { Totp } from '../server/chat/totp/totp.ts'
 import { Usernames } from '../server/chat/usernames/usernames.ts'
 import type { CodeSender } from '../server/chat/verification/senders.ts'
@@ -129,11 +132,24 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ captcha: undefined, push: undefined, strangersPerDay: 0, ...options.challenges },
   })
   accounts.keeps(challenges)
+  const guids = new MessageGuids(Buffer.alloc(32, 3), clock, random)
+  const reports = new Reports({ store: new ReportStore(sql), accounts, guids, clock, events, onBug })
+  accounts.keeps(reports)
   const queues = await Queues.open({ store, bus, clock, onBug })
   accounts.keeps(keys)
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
-  const messages = new Messages({ accounts, access, challenges, queues, limits, clock, random, events })
+  const messages = new Messages({
+    accounts,
+    access,
+    challenges,
+    guids,
+    queues,
+    limits,
+    clock,
+    random,
+    events,
+  })
   const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
@@ -201,6 +217,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ usernames, readers },
     ...{
       challenges,
+      reports,
       messages,
       groups,
       receipts,

@@ -16,6 +16,7 @@ import { profilesRoutes } from './rest/profiles.ts'
 import { provisioningRoutes } from './rest/provisioning.ts'
 import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
+import { reportsRoutes } from './rest/reports.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
 import { verificationRoutes } from './rest/verification.ts'
 import type { Auth, Route, Routes } from './route.ts'
@@ -38,6 +39,7 @@ export const ROUTES = {
   profiles: profilesRoutes,
   provisioning: provisioningRoutes,
   registration: registrationRoutes,
+  reports: reportsRoutes,
   usernames: usernamesRoutes,
   registrationLock: registrationLockRoutes,
   verification: verificationRoutes,

@@ -43,6 +43,9 @@ export function parseServiceId(text: string): ServiceId | undefined {
 
 const E164_FORM = /^\+[1-9]\d{1,14}$/
 /** Reads text of the form of E.164, without asking whether there is such a number. */
+/** Whether it is the number of the two. */
+export const isE164 = (id: Aci | E164): id is E164 => id.startsWith('+')
+
 export const parseE164 = (text: string): E164 | undefined =>
   E164_FORM.test(text) ? (text as E164) : undefined
 
@@ -143,6 +146,10 @@ export const aci = parsed('an ACI', parseAci)
 /** Digits after a plus: whether there is such a number is for rules to say. */
 export const e164 = parsed('a phone number in E.164', (text) =>
   /^\+[1-9]\d{4,14}$/.test(text) ? (text as E164) : undefined,
+)
+export const aciOrNumber = parsed(
+  'an ACI or a phone number in E.164',
+  (text) => parseAci(text) ?? parseE164(text),
 )
 export const uuid = parsed<string>('a UUID', parseAci)
 export const serviceId = parsed('a service id', parseServiceId)

@@ -93,6 +93,10 @@ import { registrationRest } from './registration/rest.ts'
 import { registrationLockGrpc } from './registration-lock/grpc.ts'
 import { RegistrationLock } from './registration-lock/registration-lock.ts'
 import { registrationLockRest } from './registration-lock/rest.ts'
+import { MessageGuids } from './reports/message-guids.ts'
+import { Reports } from './reports/reports.ts'
+import { reportsRest } from './reports/rest.ts'
+import { ReportStore } from './reports/store.ts'
 import { totpGrpc } from './totp/grpc.ts'
 import { Totp } from './totp/totp.ts'
 import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
@@ -158,11 +162,24 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     push: options.challengePush,
   })
   accounts.keeps(challenges)
+  const guids = new MessageGuids(secrets.reportSecret, clock, random)
+  const reports = new Reports({ store: new ReportStore(sql), accounts, guids, clock, events, onBug })
+  accounts.keeps(reports)
   const queues = await Queues.open({ store: new MessageStore(sql), bus, clock, onBug })
   accounts.keeps(keys)
   accounts.keeps(queues)
   accounts.onSendAway((aci, devices) => queues.disconnect(aci, devices))
-  const messages = new Messages({ accounts, access, challenges, queues, limits, clock, random, events })
+  const messages = new Messages({
+    accounts,
+    access,
+    challenges,
+    guids,
+    queues,
+    limits,
+    clock,
+    random,
+    events,
+  })
   const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
@@ -260,6 +277,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...devicesRest(devices),
       ...keysRest(keys),
       ...challengesRest(challenges),
+      ...reportsRest(reports),
       ...messagesRest(messages, groups),
       ...linkingRest(linking, transfers),
       ...provisioningRest(provisioning),

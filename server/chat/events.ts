@@ -28,6 +28,15 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   challengeAnswered(kind: 'captcha' | 'push', right: boolean): void {
     counters.add(`challenges.${kind}.${right ? 'right' : 'wrong'}`)
   },
+  /** A message was reported; so many reported its sender within the last week. */
+  reported(reporters: number): void {
+    counters.add('reports.counted')
+    log.info('account reported', { reporters })
+  },
+  /** There was no such message, or it did not name its sender. */
+  reportedInVain(): void {
+    counters.add('reports.unproven')
+  },
   notSent(why: 'mismatched' | 'refused' | 'not-found'): void {
     counters.add(`messages.${why}`)
   },

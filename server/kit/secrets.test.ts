@@ -50,13 +50,19 @@ test('two installations share nothing', async () => {
 test('a file of an older version keeps its keys and gets those that came later', async () => {
   const folder = newFolder()
   const before = plain(await openSecrets(folder))
-  const { uploads: _, turnSecret: __, ...old } = JSON.parse(readFileSync(fileIn(folder), 'utf8'))
+  const {
+    uploads: _,
+    turnSecret: __,
+    reportSecret: ___,
+    ...old
+  } = JSON.parse(readFileSync(fileIn(folder), 'utf8'))
   delete old.externalServices.svrb
   writeFileSync(fileIn(folder), JSON.stringify(old))
   const secrets = await openSecrets(folder)
   assert.deepEqual(plain(secrets), before)
   const again = await openSecrets(folder)
   assert.deepEqual(again.turnSecret, secrets.turnSecret)
+  assert.deepEqual(again.reportSecret, secrets.reportSecret)
   assert.deepEqual(again.uploads, secrets.uploads)
   assert.deepEqual(again.externalServices.svrb, secrets.externalServices.svrb)
 })
@@ -69,13 +75,12 @@ test('processes that start at once agree', async () => {
 })
 
 test('symmetric keys are 32 bytes, and no two are the same', async () => {
-  const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret } = await openSecrets(
-    newFolder(),
-  )
+  const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret, reportSecret } =
+    await openSecrets(newFolder())
   const services = Object.values(externalServices).flatMap(({ secret, userIdKey }) => [secret, userIdKey])
-  const keys = [databaseKey, linkDeviceSecret, uploads.bearerKey, turnSecret, ...services]
+  const keys = [databaseKey, linkDeviceSecret, uploads.bearerKey, turnSecret, reportSecret, ...services]
   for (const key of keys) assert.equal(key.length, 32)
-  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 12)
+  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 13)
 })
 
 test('a client that knows the public keys trusts what the secret ones sign', async () => {

@@ -60,6 +60,7 @@ const stored = z.strictObject({
     secretAccessKey: z.string().min(1),
   }),
   turnSecret: symmetricKey,
+  reportSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
@@ -77,6 +78,7 @@ const added = z.looseObject({
   externalServices: z.looseObject({ svrb: z.unknown().default(newExternalService) }),
   uploads: z.unknown().default(newUploadKeys),
   turnSecret: z.unknown().default(newKey),
+  reportSecret: z.unknown().default(newKey),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -101,6 +103,7 @@ function newSecrets(): z.input<typeof stored> {
     },
     uploads: newUploadKeys(),
     turnSecret: newKey(),
+    reportSecret: newKey(),
   }
 }
 
@@ -156,6 +159,11 @@ export class Secrets {
   /** Shared with the relay: its credentials are made of it (draft-uberti-behave-turn-rest). */
   get turnSecret(): Buffer {
     return this.#keys.turnSecret
+  }
+
+  /** Proves that a message was delivered, to who reports it. */
+  get reportSecret(): Buffer {
+    return this.#keys.reportSecret
   }
 
   get publicKeys(): PublicKeys {

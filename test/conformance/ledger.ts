@@ -222,7 +222,7 @@ export const LEDGER: readonly Section[] = [
       ...rest({
         'PUT /v1/messages/{destination}': done,
         'PUT /v1/messages/multi_recipient': done,
-        'POST /v1/messages/report/{source}/{guid}': issue(3),
+        'POST /v1/messages/report/{source}/{guid}': done,
       }),
       ...rpcs('org.signal.chat.messages.Messages', {
         SendMessage: done,

@@ -156,6 +156,8 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
 }
 
 const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
+  source: ({ other }) => other.aci.getServiceIdString(),
+  guid: () => randomUUID(),
   serviceId: ({ other }) => other.aci.getServiceIdString(),
   destination: ({ other }) => other.aci.getServiceIdString(),
   device: () => '1',

@@ -12,6 +12,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { UnidentifiedAccess } from '../accounts/unidentified-access.ts'
 import type { Challenge, Challenges } from '../challenges/challenges.ts'
 import type { ChatEvents } from '../events.ts'
+import type { MessageGuids } from '../reports/message-guids.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from './envelope.ts'
 import { type Addressed, type Mismatch, mismatchOf } from './mismatch.ts'
 import type { Copy as QueueCopy, Queues } from './queues.ts'
@@ -40,6 +41,7 @@ export type MessagesOptions = {
   readonly accounts: Accounts
   readonly access: UnidentifiedAccess
   readonly challenges: Challenges
+  readonly guids: MessageGuids
   readonly queues: Queues
   readonly limits: Limits
   readonly clock: Clock
@@ -51,6 +53,7 @@ export class Messages {
   readonly #accounts: Accounts
   readonly #access: UnidentifiedAccess
   readonly #challenges: Challenges
+  readonly #guids: MessageGuids
   readonly #queues: Queues
   readonly #limits: Limits
   readonly #clock: Clock
@@ -61,6 +64,7 @@ export class Messages {
     this.#accounts = options.accounts
     this.#access = options.access
     this.#challenges = options.challenges
+    this.#guids = options.guids
     this.#queues = options.queues
     this.#limits = options.limits
     this.#clock = options.clock
@@ -146,6 +150,11 @@ export class Messages {
     return { kind: 'sent', needsSync }
   }
 
+  /** A message that names its sender can be reported by its guid. */
+  #guid(from: DeviceAddress | undefined, { aci }: Account): Buffer {
+    return from && from.aci !== aci ? this.#guids.make(from.aci, aci) : this.#random.bytes(GUID_BYTES)
+  }
+
   #address(
     from: DeviceAddress | undefined,
     target: Account,
@@ -168,7 +177,7 @@ export class Messages {
     const { type, source, destination, clientTimestampMs } = message
     return {
       queue: queueOf(target, device),
-      envelope: encodeEnvelope(message, this.#random.bytes(GUID_BYTES)),
+      envelope: encodeEnvelope(message, this.#guid(from, target)),
       about: { type, source, destination, clientTimestampMs, story },
     }
   }
