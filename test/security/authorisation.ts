@@ -133,6 +133,7 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'profiles.find': reach(200),
   'profiles.read': reach(200),
   'profiles.readWithCredential': reach(200),
+  'reports.report': device(202),
   'profiles.checkIdentities': open(200),
   // Nobody waits at that address.
   'provisioning.send': device(404),
