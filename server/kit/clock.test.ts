@@ -72,3 +72,13 @@ test('a delay longer than Node can count does not fire at once', async () => {
   await new Promise((resolve) => setTimeout(resolve, 10))
   timer.cancel()
 })
+
+test('steady time passes with the timers, and does not step with the wall clock', () => {
+  const clock = new ManualClock()
+  const startMs = clock.steadyMs()
+  clock.advance(40)
+  for (const stepMs of [86_400_000, -172_800_000]) clock.set(clock.nowMs() + stepMs)
+  assert.equal(clock.steadyMs() - startMs, 40)
+  const before = systemClock.steadyMs()
+  assert.ok(systemClock.steadyMs() >= before)
+})

@@ -5,6 +5,8 @@ export type Timer = { cancel(): void }
 export interface Clock {
   /** Milliseconds since 1970. It may step in either direction, as wall clocks do. */
   nowMs(): number
+  /** Milliseconds since some moment: for how long something takes or lasts, whatever the wall clock does meanwhile. */
+  steadyMs(): number
   after(ms: number, action: () => void): Timer
   every(ms: number, action: () => void): Timer
 }
@@ -25,6 +27,7 @@ function afterSystem(ms: number, action: () => void): Timer {
 /** The host's time. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  steadyMs: () => performance.now(),
   after: afterSystem,
   every(ms, action) {
     const handle = setInterval(action, Math.min(ms, MAX_DELAY_MS)).unref()
@@ -46,6 +49,10 @@ export class ManualClock implements Clock {
 
   nowMs(): number {
     return this.#wallMs
+  }
+
+  steadyMs(): number {
+    return this.#elapsedMs
   }
 
   after(ms: number, action: () => void): Timer {

@@ -19,7 +19,7 @@ export interface LimitStore {
   clear(rule: LimitRule, key: string): void | Promise<void>
 }
 
-/** `permits` were left at `atMs`. All buckets form one ring, through `next`, which the sweep goes round. */
+/** `permits` were left at `atMs`, by the steady clock: one that jumps neither grants nor delays. All buckets form one ring, through `next`, which the sweep goes round. */
 type Bucket = {
   permits: number
   atMs: number
@@ -45,15 +45,11 @@ export class MemoryLimitStore implements LimitStore {
   /** The sweep stands here and visits the next one. */
   #cursor: Bucket | undefined
   #size = 0
-  #wallMs: number
-  /** The sum of the wall clock's forward steps: a clock that jumps back neither grants nor delays. */
-  #steadyMs = 0
 
   constructor(clock: Clock, maxBuckets = 1_000_000) {
     this.#clock = clock
     this.#maxBuckets = maxBuckets
-    this.#wallMs = clock.nowMs()
-    clock.every(SWEEP_EVERY_MS, () => this.#visit(Math.min(SWEEP_VISITS, this.#size), this.#nowMs()))
+    clock.every(SWEEP_EVERY_MS, () => this.#visit(Math.min(SWEEP_VISITS, this.#size), clock.steadyMs()))
   }
 
   /** How many buckets are held. */
@@ -62,7 +58,7 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   take(rule: LimitRule, key: string, permits: number): number {
-    const nowMs = this.#nowMs()
+    const nowMs = this.#clock.steadyMs()
     const bucket = this.#buckets(rule).get(key)
     if (bucket === undefined) return this.#open(rule, key, permits, nowMs)
     const left = available(rule, bucket, nowMs)
@@ -73,7 +69,7 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   check(rule: LimitRule, key: string, permits: number): number {
-    const nowMs = this.#nowMs()
+    const nowMs = this.#clock.steadyMs()
     const bucket = this.#buckets(rule).get(key)
     if (bucket === undefined) return Math.max(0, permits - rule.bucket) * rule.msPerPermit
     return available(rule, bucket, nowMs) < permits ? waitMs(rule, bucket, permits, nowMs) : 0
@@ -98,13 +94,6 @@ export class MemoryLimitStore implements LimitStore {
     this.#buckets(rule).set(key, bucket)
     this.#join(bucket)
     return 0
-  }
-
-  #nowMs(): number {
-    const wallMs = this.#clock.nowMs()
-    if (wallMs > this.#wallMs) this.#steadyMs += wallMs - this.#wallMs
-    this.#wallMs = wallMs
-    return this.#steadyMs
   }
 
   #buckets(rule: LimitRule): Buckets {

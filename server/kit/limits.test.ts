@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ManualClock } from './clock.ts'
+import fc from 'fast-check'
+import { ManualClock, systemClock } from './clock.ts'
 import { type LimitRule, type LimitStore, MemoryLimitStore } from './limit-store.ts'
 import { LIMITERS, type LimiterName, Limits } from './limits.ts'
 import { Refusal } from './refusal.ts'
+
+const DAY_MS = 86_400_000
 
 const fresh = () => {
   const clock = new ManualClock(1_800_000_000_000)
@@ -101,14 +104,44 @@ test('a cleared bucket is full', () => {
   takeTimes(limits, 'pin', 'k', 10)
 })
 
-test('a clock that jumps back grants nothing and delays nothing', async () => {
-  const { clock, limits } = fresh()
-  takeTimes(limits, 'prekeys', 'k', 6)
-  clock.set(clock.nowMs() - 86_400_000)
-  assert.equal(await retryAfter(() => limits.take('prekeys', 'k')), 600)
-  clock.advance(600_000)
-  limits.take('prekeys', 'k')
-  assert.equal(await retryAfter(() => limits.take('prekeys', 'k')), 600)
+test('a clock that jumps by a day grants nothing and delays nothing (cases L1, X1)', async () => {
+  for (const jumpsMs of [[-DAY_MS], [DAY_MS], [-DAY_MS, DAY_MS], [DAY_MS, -DAY_MS]]) {
+    const { clock, limits } = fresh()
+    takeTimes(limits, 'prekeys', 'k', 6)
+    for (const jumpMs of jumpsMs) {
+      clock.set(clock.nowMs() + jumpMs)
+      assert.equal(await retryAfter(() => limits.take('prekeys', 'k')), 600)
+    }
+    clock.advance(600_000)
+    limits.take('prekeys', 'k')
+    assert.equal(await retryAfter(() => limits.take('prekeys', 'k')), 600)
+  }
+})
+
+test('however the clock jumps, nobody gets more than the bucket and what has refilled, or less (case X1)', () => {
+  const { bucket, secondsPerPermit } = LIMITERS.prekeys
+  const event = fc.record({
+    jumpMs: fc.constantFrom(0, DAY_MS, -DAY_MS, 3_600_000, -3_600_000),
+    passMs: fc.integer({ min: 0, max: 900_000 }),
+  })
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      const { clock, limits } = fresh()
+      let [left, elapsedMs] = [bucket, 0]
+      for (const { jumpMs, passMs } of events) {
+        clock.set(clock.nowMs() + jumpMs)
+        clock.advance(passMs)
+        elapsedMs += passMs
+        const refilled = Math.min(bucket, left + elapsedMs / (secondsPerPermit * 1000))
+        const take = () => limits.take('prekeys', 'k')
+        if (refilled < 1) assert.throws(take, Refusal)
+        else {
+          take()
+          ;[left, elapsedMs] = [Math.floor(refilled) - 1, 0]
+        }
+      }
+    }),
+  )
 })
 
 test('a negative or senseless number of permits is a bug, not a grant', () => {
@@ -157,7 +190,7 @@ test('buckets that have refilled are forgotten while new ones come', () => {
   let most = 0
   for (let i = 0; i < 100_000; i++) {
     limits.take('messages', `k${i}`)
-    clock.set(clock.nowMs() + 1)
+    clock.advance(1)
     most = Math.max(most, store.size)
   }
   assert.ok(most < 4000, `${most} buckets held, though at most 1000 were not full`)
@@ -226,7 +259,7 @@ test('a store outside this process is awaited and refuses all the same', async (
 
 test('a limiter costs less than two microseconds a call', () => {
   const limits = new Limits({
-    clock: { ...new ManualClock(), nowMs: Date.now, after: noTimer, every: noTimer },
+    clock: { ...systemClock, after: noTimer, every: noTimer },
   })
   const keys = Array.from({ length: 1000 }, (_, i) => `source-${i}__destination-${i}`)
   const times = 300_000

@@ -78,6 +78,19 @@ for (const httpVersion of HTTP_VERSIONS) {
     assert.deepEqual([connection.isOpen, fresh.connection.isOpen, websockets.size], [false, true, 1])
   })
 
+  test(`a wall clock that jumps by a day neither ends a socket nor keeps a dead one (case X1) ${over}`, async (t) => {
+    const { clock, client, connection } = await open(t, httpVersion)
+    clock.set(clock.nowMs() + 86_400_000)
+    clock.advance(IDLE_TIMEOUT_MS / 2 - 1)
+    assert.equal((await client.ask('GET', '/none')).status, 204)
+    assert.equal(connection.isOpen, true)
+    client.websocket.pause()
+    clock.set(clock.nowMs() - 2 * 86_400_000)
+    clock.advance(IDLE_TIMEOUT_MS + 15_000)
+    await until(() => !connection.isOpen, 'the end of the socket')
+    assert.equal(connection.isOpen, false)
+  })
+
   test(`whatever a client says keeps its socket ${over}`, async (t) => {
     const { clock, client, connection } = await open(t, httpVersion)
     for (let count = 0; count < 4; count++) {

@@ -90,6 +90,7 @@ function effectiveHeaders(upgrade: Headers, inner: readonly string[]): Headers {
 /** One open socket. Frames written in one turn of the event loop leave in one piece. */
 export class Connection {
   readonly channel: Channel
+  /** By the steady clock. */
   lastHeardMs: number
   private readonly door: WebSocketDoor
   private readonly headers: Headers
@@ -109,7 +110,7 @@ export class Connection {
     this.stream = stream
     this.headers = inherited(headers)
     this.channel = channel
-    this.lastHeardMs = door.clock.nowMs()
+    this.lastHeardMs = door.clock.steadyMs()
     websocket.on('message', (data, binary) => this.received(data as Buffer, binary))
     websocket.on('ping', () => this.heard())
     websocket.on('pong', () => this.heard())
@@ -161,7 +162,7 @@ export class Connection {
   }
 
   private heard(): void {
-    this.lastHeardMs = this.door.clock.nowMs()
+    this.lastHeardMs = this.door.clock.steadyMs()
   }
 
   private received(data: Buffer, binary: boolean): void {
@@ -322,7 +323,7 @@ export class WebSocketDoor {
   }
 
   private sweep(): void {
-    const nowMs = this.clock.nowMs()
+    const nowMs = this.clock.steadyMs()
     for (const connection of this.connections) {
       const silentMs = nowMs - connection.lastHeardMs
       if (silentMs >= IDLE_TIMEOUT_MS) connection.terminate()

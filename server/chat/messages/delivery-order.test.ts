@@ -11,6 +11,10 @@ import { MAX_IN_FLIGHT } from './delivery.ts'
 
 const PAGES = /ORDER BY seq LIMIT/
 
+/** The wall clock steps, as a day of summer time or a corrected battery makes it (case X1). */
+const JUMPS_MS = [-86_400_000, -3_600_000, 3_600_000, 86_400_000]
+const jump = (rules: Rules, ms: number) => rules.clock.set(rules.clock.nowMs() + ms)
+
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const step = fc.oneof(
   {
@@ -22,6 +26,10 @@ const step = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 400 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('jump' as const), ms: fc.constantFrom(...JUMPS_MS) }),
   },
   {
     weight: 8,
@@ -107,6 +115,7 @@ async function play(rules: Rules, steps: readonly Step[]): Promise<void> {
     else if (one.do === 'answer') device.answer(one.share, 200)
     else if (one.do === 'refuse') device.answer(one.share, 500)
     else if (one.do === 'pass') rules.clock.advance(one.ms)
+    else if (one.do === 'jump') jump(rules, one.ms)
     else if (one.do === 'congest' && device.socket) device.socket.congested = true
     else if (one.do === 'drain') device.socket?.drain()
     else if (one.do === 'hold') hold ??= rules.sql.hold(PAGES)
@@ -160,7 +169,7 @@ const receiptStep = fc.oneof(
   { weight: 3, arbitrary: fc.constant('answer' as const) },
   { weight: 3, arbitrary: fc.constant('settle' as const) },
   { weight: 2, arbitrary: fc.constant('pass' as const) },
-  { weight: 1, arbitrary: fc.constantFrom('refuse', 'end', 'connect', 'forget') },
+  { weight: 1, arbitrary: fc.constantFrom('refuse', 'end', 'connect', 'forget', 'jump ahead', 'jump back') },
 )
 
 test('whatever happens in whatever order, a message leaves its queue only when its receipt is safe', async (t) => {
@@ -179,6 +188,8 @@ test('whatever happens in whatever order, a message leaves its queue only when i
         else if (what === 'answer') sender.answer(0.4, 200)
         else if (what === 'refuse') sender.answer(0.4, 500)
         else if (what === 'pass') rules.clock.advance(90)
+        else if (what === 'jump ahead') jump(rules, 86_400_000)
+        else if (what === 'jump back') jump(rules, -86_400_000)
         else if (what === 'end') sender.socket?.end()
         else if (what === 'connect') sender.connect()
         else if (what === 'forget') rules.bus.publish('accounts', { type: bob.aci })

@@ -124,7 +124,7 @@ export class Delivery implements ReaderListener {
 
   #keep(offer: Offer): void {
     this.#ephemeral ??= []
-    const untilMs = this.#options.clock.nowMs() + EPHEMERAL_LIFETIME_MS
+    const untilMs = this.#options.clock.steadyMs() + EPHEMERAL_LIFETIME_MS
     if (this.#ephemeral.length < MAX_EPHEMERAL) this.#ephemeral.push({ offer, untilMs })
   }
 
@@ -183,7 +183,7 @@ export class Delivery implements ReaderListener {
     const waiting = this.#ephemeral
     if (!waiting) return
     this.#ephemeral = undefined
-    const nowMs = this.#options.clock.nowMs()
+    const nowMs = this.#options.clock.steadyMs()
     for (const { offer, untilMs } of waiting) if (untilMs > nowMs) this.#offered(offer)
   }
 

@@ -52,6 +52,22 @@ test('a sender that is connected gets its receipt without a write', async (t) =>
   assert.deepEqual([await left(), await receipts(), writes()], [[], [[]], 1])
 })
 
+test('a receipt is not held longer, or less long, because the wall clock jumps (case X1)', async (t) => {
+  const { rules, settled, deliver, bobConnects, left, receipts } = await open(t)
+  await bobConnects()
+  for (const jumpMs of [-86_400_000, 86_400_000]) {
+    const stored = (await receipts())[0]!.length
+    await deliver()
+    rules.clock.set(rules.clock.nowMs() + jumpMs)
+    rules.clock.advance(HOLD_MS - 1)
+    await settled()
+    assert.deepEqual([(await left()).length, (await receipts())[0]!.length], [1, stored])
+    rules.clock.advance(1)
+    await settled()
+    assert.deepEqual([(await left()).length, (await receipts())[0]!.length], [0, stored + 1])
+  }
+})
+
 test('a receipt is from the identity that was addressed', async (t) => {
   const { alice, deliver, bobConnects } = await open(t)
   const socket = await bobConnects()

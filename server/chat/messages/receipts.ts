@@ -76,7 +76,7 @@ export class Receipts {
 
   #issue(message: Acknowledged, about: Acknowledgeable, sender: Account): void {
     const copies = this.#copies(message.queue, about, sender)
-    const untilMs = this.#options.clock.nowMs() + HOLD_MS
+    const untilMs = this.#options.clock.steadyMs() + HOLD_MS
     const held: Held = { ...message, copies, untilMs }
     this.#held.add(held)
     const settled = (acknowledged: boolean) => this.#settled(held, acknowledged)
@@ -128,7 +128,7 @@ export class Receipts {
 
   #sweep(): void {
     this.#timer = undefined
-    const nowMs = this.#options.clock.nowMs()
+    const nowMs = this.#options.clock.steadyMs()
     for (const held of this.#held) {
       if (held.untilMs > nowMs) {
         this.#timer = this.#options.clock.after(held.untilMs - nowMs, () => this.#sweep())

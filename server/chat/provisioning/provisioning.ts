@@ -84,7 +84,7 @@ export class Provisioning {
   #watch(connection: Connection): { cancel(): void } {
     const { clock } = this.#options
     const look = () => {
-      const leftMs = connection.lastHeardMs + IDLE_MS - clock.nowMs()
+      const leftMs = connection.lastHeardMs + IDLE_MS - clock.steadyMs()
       if (leftMs <= 0) connection.terminate()
       else timer = clock.after(leftMs, look)
     }
