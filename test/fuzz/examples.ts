@@ -17,6 +17,7 @@ import { messageFor } from '../client/raw-message.ts'
 import type { Registered } from '../client/register.ts'
 import { registrationBody } from '../client/registration-body.ts'
 import { multiRecipientMessage } from '../multi-recipient-message.ts'
+import { nameOf } from '../username.ts'
 
 export type Example = {
   readonly params: Readonly<Record<string, string>>
@@ -51,6 +52,7 @@ const attributes = {
   unrestrictedUnidentifiedAccess: true,
 }
 
+const name = nameOf('somebody')
 const usernameHash = () => randomBytes(32).toString('base64url')
 const profileKeysOf = ({ aci }: Registered) => new ProfileKeys(aci, new ProfileKey(new Uint8Array(32)))
 
@@ -141,8 +143,8 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({
-    usernameHash: usernameHash(),
-    zkProof: randomBytes(128).toString('base64url'),
+    usernameHash: Buffer.from(name.hash).toString('base64url'),
+    zkProof: Buffer.from(name.proof).toString('base64url'),
     encryptedUsername: randomBytes(50).toString('base64url'),
   }),
   'usernames.setLink': () => ({
