@@ -30,6 +30,10 @@ import { Queues } from '../server/chat/messages/queues.ts'
 import { Readers } from '../server/chat/messages/readers.ts'
 import { Receipts } from '../server/chat/messages/receipts.ts'
 import { MessageStore } from '../server/chat/messages/store.ts'
+import { AvatarPlaces } from '../server/chat/profiles/avatar-places.ts'
+import { Profiles } from '../server/chat/profiles/profiles.ts'
+import { ProfileStore } from '../server/chat/profiles/store.ts'
+import { ZkCredentialKeys } from '../server/chat/profiles/zk-credential-keys.ts'
 import { NumberProof } from '../server/chat/recovery/number-proof.ts'
 import { Recovery } from '../server/chat/recovery/recovery.ts'
 import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
@@ -180,6 +184,17 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{ maxSourceBytes: 1000, maxMediaBytes: 10_000 },
   })
   accounts.keeps(backupCredentials)
+  const profileStore = new ProfileStore(sql)
+  const zkKeys = new ZkCredentialKeys({ sql, accounts, limits, random })
+  const profiles = new Profiles({
+    ...{ store: profileStore, accounts, access, issuer, limits, clock, random, policy },
+  })
+  const avatarPlaces = new AvatarPlaces({
+    ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy },
+    params: () => zkSecrets().backupServerSecretParams,
+  })
+  accounts.keeps(profiles)
+  accounts.keeps(zkKeys)
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
@@ -211,6 +226,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
   })
   return {
+    ...{ profileStore, profiles, avatarPlaces, zkKeys },
     ...{ sql, clock, random, bus, counters, events, limits, accounts, access, keys, store, queues },
     ...{ issuer, services, credentials, trustRoot },
     ...{ signatures, attachments, backups, backupStore, backupCredentials, media },
