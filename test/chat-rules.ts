@@ -22,8 +22,13 @@ import { Challenges, type ChallengesOptions } from '../server/chat/challenges/ch
 import { Credentials } from '../server/chat/credentials/credentials.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { SenderCertificates } from '../server/chat/credentials/sender-certificates.ts'
+import { Devices } from '../server/chat/devices/devices.ts'
 import { chatEvents } from '../server/chat/events.ts'
 import { Keys } from '../server/chat/keys/keys.ts'
+import { Linking } from '../server/chat/linking/linking.ts'
+import { LinkingStore } from '../server/chat/linking/store.ts'
+import { Transfers } from '../server/chat/linking/transfers.ts'
+import { Waits } from '../server/chat/linking/waits.ts'
 import { GroupMessages } from '../server/chat/messages/group-messages.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
 import { Queues } from '../server/chat/messages/queues.ts'
@@ -34,6 +39,7 @@ import { AvatarPlaces } from '../server/chat/profiles/avatar-places.ts'
 import { Profiles } from '../server/chat/profiles/profiles.ts'
 import { ProfileStore } from '../server/chat/profiles/store.ts'
 import { ZkCredentialKeys } from '../server/chat/profiles/zk-credential-keys.ts'
+import { Provisioning } from '../server/chat/provisioning/provisioning.ts'
 import { NumberProof } from '../server/chat/recovery/number-proof.ts'
 import { Recovery } from '../server/chat/recovery/recovery.ts'
 import { Registration, type RegistrationOptions } from '../server/chat/registration/registration.ts'
@@ -197,6 +203,16 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   accounts.keeps(zkKeys)
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
+  const devices = new Devices({ accounts, events })
+  const waits = new Waits({ bus, clock })
+  const linkingStore = new LinkingStore(sql)
+  const secret = Buffer.alloc(32, 2)
+  const linking = new Linking({
+    ...{ accounts, keys, queues, store: linkingStore, waits, limits, clock, random, secret, events },
+  })
+  accounts.keeps(linking)
+  const transfers = new Transfers({ accounts, store: linkingStore, waits, limits, clock, onBug })
+  const provisioning = new Provisioning({ bus, clock, random, limits, events })
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const verification = new Verification({
     sql,
@@ -244,6 +260,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
       totp,
       registration,
     },
+    ...{ devices, waits, linkingStore, linking, transfers, provisioning },
     ...{ bugs, onBug, limited: limitStore.taken },
   }
 }

@@ -9,16 +9,20 @@ export type Asked = {
   readonly path: string
   readonly headers: readonly string[]
   readonly envelope: Envelope
+  readonly body: Uint8Array
 }
 
 const MESSAGE = '/api/v1/message'
 const EMPTY = '/api/v1/queue/empty'
+const NO_ENVELOPE = Envelope.decode(new Uint8Array(0))
 
 export class FakeConnection {
   isOpen = true
   congested = false
   /** How the server closed it. */
   closeCode: number | undefined
+  closeReason: string | undefined
+  lastHeardMs = 0
   /** Everything that was asked, in order. */
   readonly asked: Asked[] = []
   saidToNobody = 0
@@ -49,16 +53,18 @@ export class FakeConnection {
 
   request(_verb: string, path: string, headers: readonly string[], body: Uint8Array): number {
     const id = ++this.#lastId
+    const envelope = path === MESSAGE ? Envelope.decode(body) : NO_ENVELOPE
     // As `ws` does: what is said to somebody who is gone is dropped.
-    if (this.isOpen) this.asked.push({ id, path, headers, envelope: Envelope.decode(body) })
+    if (this.isOpen) this.asked.push({ id, path, headers, envelope, body })
     else this.saidToNobody++
     return id
   }
 
   /** As `ws` does it: closed at once for us, and told a moment later. */
-  close({ code }: Close): void {
+  close({ code, reason }: Close): void {
     if (!this.isOpen) return
     this.closeCode = code
+    this.closeReason = reason
     this.isOpen = false
     queueMicrotask(() => this.#listener?.closed())
   }
@@ -66,6 +72,11 @@ export class FakeConnection {
   /** Nothing of the client's is under way here. */
   finish(close: Close): void {
     this.close(close)
+  }
+
+  /** The server gives up on the client. */
+  terminate(): void {
+    this.end()
   }
 
   answer({ id }: Pick<Asked, 'id'>, status = 200): void {

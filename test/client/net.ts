@@ -34,6 +34,7 @@ export function openNet(
 export type AuthChat = LS.Net.AuthenticatedChatConnection &
   LS.Net.AuthAccountsService &
   LS.Net.AuthBackupsService &
+  LS.Net.AuthDevicesService &
   LS.Net.AuthKeysService &
   LS.Net.AuthMessagesService &
   LS.Net.AuthStickersService &

@@ -40,9 +40,9 @@ export class LinkTokens {
     const dot = claims.indexOf('.')
     const aci = parseAci(claims.slice(0, dot))
     const madeAtMs = Number(claims.slice(dot + 1))
-    const isOver = this.#clock.nowMs() >= madeAtMs + LINK_TOKEN_LIFETIME_MS
+    const lasts = this.#clock.nowMs() < madeAtMs + LINK_TOKEN_LIFETIME_MS
     // One id for each token, however its base64 was written: it must not be used twice.
-    return aci === undefined || isOver ? undefined : { aci, madeAtMs, id: idOf(written(claims, expected)) }
+    return aci !== undefined && lasts ? { aci, madeAtMs, id: idOf(written(claims, expected)) } : undefined
   }
 
   #sign(claims: string): Buffer {
