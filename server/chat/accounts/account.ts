@@ -19,7 +19,7 @@ export type Device = {
   readonly userAgent: string | undefined
   /** The start of the day (UTC) on which it last authenticated. */
   readonly lastSeenMs: number
-  /** `createdAtMs`, sealed to the account's identity key; absent on the primary device. */
+  /** `createdAtMs`, sealed to the account's identity key; absent on a device from before it was kept. */
   readonly createdAtCiphertext: Uint8Array | undefined
 }
 

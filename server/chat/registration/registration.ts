@@ -18,6 +18,7 @@ import type { Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, hasCapability } from '../accounts/account.ts'
 import { type Accounts, accessOf, allDevicesOf, lockOf, startOfDay } from '../accounts/accounts.ts'
 import { attributesOf } from '../accounts/attributes.ts'
+import { sealCreation } from '../accounts/creation-seal.ts'
 import { hashPassword } from '../accounts/device-password.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
 import type { ChatEvents } from '../events.ts'
@@ -161,11 +162,14 @@ export class Registration {
     const { e164, request, agent, identities } = applicant
     const attributes = attributesOf(request.accountAttributes, agent)
     const nowMs = clock.nowMs()
-    const device: Device = {
+    const life = {
       id: PRIMARY_DEVICE,
       createdAtMs: Math.max(nowMs, newest(previous) + 1),
-      ...hashPassword(applicant.password, random),
       registrationId: request.accountAttributes.registrationId,
+    }
+    const device: Device = {
+      ...life,
+      ...hashPassword(applicant.password, random),
       pniRegistrationId: request.accountAttributes.pniRegistrationId!,
       name: attributes.name,
       capabilities: attributes.capabilities,
@@ -174,7 +178,7 @@ export class Registration {
       fcmToken: request.gcmToken?.gcmRegistrationId,
       userAgent: agent,
       lastSeenMs: startOfDay(nowMs),
-      createdAtCiphertext: undefined,
+      createdAtCiphertext: sealCreation(identities.aci.identityKey, life),
     }
     return {
       aci: previous?.aci ?? formerAci ?? (random.uuid() as Aci),
