@@ -318,8 +318,8 @@ test('D2: whatever happens at once, there are never more than six devices, and n
     }
     linked += turmoil.sockets.length
   })
-  await fc.assert(property, { numRuns: 60 })
-  assert.ok(linked > 30, `only ${linked} devices were linked`)
+  await fc.assert(property, { numRuns: 30 })
+  assert.ok(linked > 20, `only ${linked} devices were linked`)
 })
 
 test('D2: a token of before a removal links a device anew, which gets no message of the one before it', async (t) => {
