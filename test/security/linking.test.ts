@@ -159,7 +159,7 @@ class Turmoil {
   constructor(rules: Rules, aci: Aci) {
     this.rules = rules
     this.aci = aci
-    this.#sockets = new Sockets(rules)
+    this.#sockets = new Sockets({ ...rules, idlePrimaryMs: 86_400_000 })
   }
 
   async account(): Promise<Account> {

@@ -102,12 +102,12 @@ export class Linking {
     if (tokenId.length !== TOKEN_ID_BYTES || caller.deviceId !== PRIMARY_DEVICE)
       throw new Refusal('bad-request')
     await limits.take('waitForLinkedDevice', caller.aci)
-    const untilMs = clock.nowMs() + timeoutMs
+    const untilMs = clock.steadyMs() + timeoutMs
     const wait = { key: keyOf(caller.aci, tokenId), asker }
     const linked = await waits.until({ ...wait, timeoutMs }, () => this.#linked(caller.aci, tokenId))
     if (!linked) return undefined
     const linkedByMs = clock.nowMs()
-    const rest = { ...wait, timeoutMs: Math.max(0, untilMs - linkedByMs), everyMs: QUEUE_POLL_MS }
+    const rest = { ...wait, timeoutMs: Math.max(0, untilMs - clock.steadyMs()), everyMs: QUEUE_POLL_MS }
     return waits.until(rest, async () => ((await this.#owes(caller, linkedByMs)) ? undefined : linked))
   }
 

@@ -18,7 +18,7 @@ async function open(t: TestContext) {
     const admission = await knock()
     assert.ok(admission?.admitted)
     const socket = new FakeConnection()
-    socket.lastHeardMs = clock.nowMs()
+    socket.lastHeardMs = clock.steadyMs()
     admission.opened(socket.connection)
     const { address } = ProvisioningAddress.decode(socket.asked[0]!.body)
     return { socket, address }
@@ -29,7 +29,7 @@ async function open(t: TestContext) {
   const live = (socket: FakeConnection, ms: number) => {
     for (let passed = 0; passed < ms; passed += 1_000) {
       clock.advance(1_000)
-      socket.lastHeardMs = clock.nowMs()
+      socket.lastHeardMs = clock.steadyMs()
     }
   }
   return { ...rules, knock, enter, send, live }
