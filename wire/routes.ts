@@ -25,9 +25,9 @@ import type { Auth, Route, Routes } from './route.ts'
 export const ROUTES = {
   accounts: accountsRoutes,
   attachments: attachmentsRoutes,
+  backups: backupsRoutes,
   calling: callingRoutes,
   challenges: challengesRoutes,
-  backups: backupsRoutes,
   configuration: configurationRoutes,
   credentials: credentialsRoutes,
   devices: devicesRoutes,
