@@ -197,7 +197,6 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   })
   const avatarPlaces = new AvatarPlaces({
     ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy },
-    params: () => zkSecrets().backupServerSecretParams,
   })
   accounts.keeps(profiles)
   accounts.keeps(zkKeys)

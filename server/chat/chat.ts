@@ -190,7 +190,6 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   })
   const avatarPlaces = new AvatarPlaces({
     ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy },
-    params: () => secrets.backupServerSecretParams,
   })
   const avatarSweep = new AvatarSweep({ store: profileStore, clock, avatars: options.avatars, onBug })
   accounts.keeps(profiles)

@@ -314,3 +314,34 @@ test('a deleted account is gone, its number free, and its identity remembered fo
   await clock.advance(30 * 86_400_000)
   assert.equal(await accounts.formerAci(account.pni), undefined)
 })
+
+test('a write on the strength of an account is not kept if the account is another by then', async (t) => {
+  const rules = await openRules(t)
+  const { accounts, sql } = rules
+  const account = await add(rules, { devices: [sampleDevice(), sampleDevice({ id: 2 })] })
+  const [own, linked] = [1, 2].map((deviceId) => ({ aci: account.aci, deviceId }))
+  await accounts.find(account.aci)
+  await deafNeighbour(rules).update(account.aci, (now) => ({ ...now, discoverableByPhoneNumber: false }))
+  const note = (number: string) => ({
+    sql: 'INSERT INTO phone_numbers (e164, pni) VALUES ($1, $2)',
+    args: [number, Buffer.alloc(16)],
+  })
+  const seen: boolean[] = []
+  const written = await accounts.writeBy(own!, (now) => {
+    seen.push(now.discoverableByPhoneNumber)
+    return [note(`+1${seen.length}`)]
+  })
+  assert.deepEqual([written.ok, seen], [true, [true, false]])
+  assert.deepEqual(await sql.read('SELECT e164 FROM phone_numbers'), [{ e164: '+12' }])
+  assert.equal((await accounts.find(account.aci))!.version, 2)
+
+  const never = { ...note('+13'), must: 2 }
+  assert.deepEqual(await accounts.writeBy(own!, () => [note('+14'), never]), { ok: false, unmet: 1 })
+  assert.deepEqual(await accounts.writeBy(own!, () => []), { ok: true, outcomes: [] })
+  await accounts.unlink(account.aci, 2)
+  await assert.rejects(
+    accounts.writeBy(linked!, () => [note('+15')]),
+    refusedAs('invalid-credentials'),
+  )
+  assert.equal((await sql.read('SELECT e164 FROM phone_numbers')).length, 1)
+})

@@ -81,6 +81,11 @@ export class Issuer {
     return this.#pool.call('avatarUpload', own(request), aci, own(zkCredentialKey), rotationId, day)
   }
 
+  /** Whether an avatar's credential is one of ours, and of these days. */
+  avatarShown(presentation: Uint8Array, nowMs: number): Promise<boolean> {
+    return this.#pool.call('avatarShown', own(presentation), nowMs)
+  }
+
   /** Whether a backup's credential is one of ours, and of these days. */
   backupShown(presentation: Uint8Array, nowMs: number): Promise<boolean> {
     return this.#pool.call('backupShown', own(presentation), nowMs)

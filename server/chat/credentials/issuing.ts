@@ -1,6 +1,7 @@
 // What runs in the threads of the issuer: each zkgroup credential takes one to two milliseconds.
 import { Aci, Pni } from '@signalapp/libsignal-client/dist/Address.js'
 import {
+  AvatarUploadCredentialPresentation,
   AvatarUploadCredentialRequest,
   BackupAuthCredentialPresentation,
   BackupAuthCredentialRequest,
@@ -91,6 +92,8 @@ export function open(secrets: IssuingSecrets) {
           chat,
         ),
       ),
+    avatarShown: (presentation: Bytes, nowMs: number): boolean =>
+      holds(() => new AvatarUploadCredentialPresentation(presentation).verify(chat, new Date(nowMs))),
     backupShown: (presentation: Bytes, nowMs: number): boolean =>
       holds(() => new BackupAuthCredentialPresentation(presentation).verify(chat, new Date(nowMs))),
     receiptShown: (presentation: Bytes): boolean =>

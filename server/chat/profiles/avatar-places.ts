@@ -1,9 +1,6 @@
 // Avatars of profiles of the second kind: whoever shows a credential has the place that it names; the server never
 // learns whose it is.
-import {
-  AvatarUploadCredentialPresentation,
-  type GenericServerSecretParams,
-} from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { AvatarUploadCredentialPresentation } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
@@ -22,12 +19,11 @@ export const KEEP_PLACE_MS = 120 * 86_400_000
 export type AvatarPlacesOptions = {
   readonly store: ProfileStore
   readonly zkKeys: ZkCredentialKeys
-  readonly issuer: Pick<Issuer, 'avatarUpload'>
+  readonly issuer: Pick<Issuer, 'avatarUpload' | 'avatarShown'>
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Random
   readonly policy: PostPolicy
-  readonly params: () => GenericServerSecretParams
 }
 
 export class AvatarPlaces {
@@ -54,7 +50,7 @@ export class AvatarPlaces {
    * Refuses (429) one place that is filled too often.
    */
   async uploadForm(presentation: Uint8Array, bytes: number): Promise<PostForm | undefined> {
-    const place = this.#placeOf(presentation)
+    const place = await this.#placeOf(presentation)
     if (!place) return undefined
     const { store, limits, clock, random, policy } = this.#options
     await limits.take('profileAvatarBytes', Buffer.from(place).toString('base64'), bytes)
@@ -64,7 +60,7 @@ export class AvatarPlaces {
   }
 
   async extend(presentation: Uint8Array): Promise<Extended> {
-    const place = this.#placeOf(presentation)
+    const place = await this.#placeOf(presentation)
     if (!place) return { kind: 'refused' }
     const { store, clock } = this.#options
     const key = await store.extendPlace(place, clock.nowMs() + KEEP_PLACE_MS, clock.nowMs())
@@ -73,20 +69,16 @@ export class AvatarPlaces {
 
   /** False if the presentation does not hold. */
   async leave(presentation: Uint8Array): Promise<boolean> {
-    const place = this.#placeOf(presentation)
+    const place = await this.#placeOf(presentation)
     if (place) await this.#options.store.leavePlace(place, unwantedFrom(this.#options.clock))
     return place !== undefined
   }
 
   /** The place that a presentation proves; refuses (422) what is none. */
-  #placeOf(bytes: Uint8Array): Uint8Array | undefined {
-    const presentation = readPresentation(bytes)
-    try {
-      presentation.verify(this.#options.params(), new Date(this.#options.clock.nowMs()))
-      return presentation.getCommitment()
-    } catch {
-      return undefined
-    }
+  async #placeOf(presentation: Uint8Array): Promise<Uint8Array | undefined> {
+    const place = readPlace(presentation)
+    const { issuer, clock } = this.#options
+    return (await issuer.avatarShown(presentation, clock.nowMs())) ? place : undefined
   }
 }
 
@@ -94,9 +86,10 @@ export type Extended =
   | { readonly kind: 'extended'; readonly key: string }
   | { readonly kind: 'refused' | 'not-found' }
 
-function readPresentation(bytes: Uint8Array): AvatarUploadCredentialPresentation {
+/** The place that a presentation names, not verified. */
+function readPlace(presentation: Uint8Array): Uint8Array {
   try {
-    return new AvatarUploadCredentialPresentation(new Uint8Array(bytes))
+    return new AvatarUploadCredentialPresentation(new Uint8Array(presentation)).getCommitment()
   } catch {
     throw new Refusal('invalid', {
       field: 'avatar_credentials_presentation',

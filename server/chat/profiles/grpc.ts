@@ -13,7 +13,7 @@ import { exactBytes } from '../../kit/grpc-bytes.ts'
 import { type GrpcHandlers, type GrpcMethod, implementService } from '../../kit/grpc-service.ts'
 import type { Account } from '../accounts/account.ts'
 import { readServiceIdentifier, toServiceIdentifier } from '../accounts/service-identifier.ts'
-import type { AvatarPlaces } from './avatar-places.ts'
+import type { AvatarPlaces, Extended } from './avatar-places.ts'
 import { ETAG_BYTES } from './etag.ts'
 import { between, readAci, readHex, sized, sizedOrAbsent, violated } from './fields.ts'
 import { FINGERPRINT_BYTES, type Fingerprint, type IdentityCheck } from './identity-check.ts'
@@ -52,13 +52,13 @@ export const profilesGrpc = (profiles: Profiles, places: AvatarPlaces): GrpcMeth
     },
     async getProfile(request, { device }) {
       const shown = await profiles.show({ kind: 'device', device }, ...asked(request))
-      if (shown.kind === 'fields') return { legacyProfile: legacyResult(shown) }
-      return profileResponse(shown)
+      return shown.kind === 'fields' ? { legacyProfile: legacyResult(shown) } : profileResponse(shown)
     },
     async getAvatarCredentials({ avatarCredentialsRequest }, { device }) {
       const credential = await places.credential(device, avatarCredentialsRequest)
-      if (credential) return { avatarCredentials: credential }
-      return { missingZkCredentialKey: { description: 'the account has set no key' } }
+      return credential
+        ? { avatarCredentials: credential }
+        : { missingZkCredentialKey: { description: 'the account has set no key' } }
     },
     async setV1Avatar(request, { device }) {
       const version = readHex('version', request.version, VERSION_BYTES)
@@ -69,8 +69,7 @@ export const profilesGrpc = (profiles: Profiles, places: AvatarPlaces): GrpcMeth
   ...implementService(ProfileAnonymous, {
     async getProfile(request) {
       const shown = await profiles.show(unidentified(request), ...asked(request.request))
-      if (shown.kind === 'fields') return { profileV1: legacyResult(shown) }
-      return shown.kind === 'refused' ? { failedUnidentifiedAuthorization: {} } : profileResponse(shown)
+      return shown.kind === 'fields' ? { profileV1: legacyResult(shown) } : anonymousResponse(shown)
     },
     async getExpiringProfileKeyCredential({ request, unidentifiedAccessKey }) {
       const [aci, version] = asked(request)
@@ -92,9 +91,7 @@ export const profilesGrpc = (profiles: Profiles, places: AvatarPlaces): GrpcMeth
       return form ? { avatarUploadForm: form } : { invalidCredentialsPresentation: {} }
     },
     async extendAvatarTTL({ avatarCredentialsPresentation }) {
-      const extended = await places.extend(avatarCredentialsPresentation)
-      if (extended.kind === 'extended') return { path: extended.key }
-      return extended.kind === 'refused' ? { invalidCredentialsPresentation: {} } : { notFound: {} }
+      return extendResponse(await places.extend(avatarCredentialsPresentation))
     },
     async deleteAvatar({ avatarCredentialsPresentation }) {
       const left = await places.leave(avatarCredentialsPresentation)
@@ -182,6 +179,14 @@ function unidentified(request: Authentication): Exclude<Access, { kind: 'device'
     return { kind: 'group-send-token', token: request.groupSendToken }
   const key = sized('unidentified_access_key', request.unidentifiedAccessKey, ACCESS_KEY_BYTES)
   return { kind: 'access-key', key }
+}
+
+const anonymousResponse = (shown: Exclude<Shown, { kind: 'fields' }>) =>
+  shown.kind === 'refused' ? { failedUnidentifiedAuthorization: {} } : profileResponse(shown)
+
+function extendResponse(extended: Extended) {
+  if (extended.kind === 'extended') return { path: extended.key }
+  return extended.kind === 'refused' ? { invalidCredentialsPresentation: {} } : { notFound: {} }
 }
 
 function profileResponse(shown: Exclude<Shown, { kind: 'fields' }>) {
