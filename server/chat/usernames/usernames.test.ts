@@ -301,6 +301,20 @@ test('of two who confirm one expired reservation at once, one gets the name, and
   assert.equal((await accountOf(loser)).usernameHash, undefined)
 })
 
+test('R7: a lookup is the same one query, whatever state a name or a link is in', async (t) => {
+  const { one, other, own, reserve, registerAnew, ownerOf, linked, sql } = await open(t)
+  const [held, waiting] = [await own(one, ADA), await own(other, BORIS)]
+  const owned = await own(one, CARLA)
+  await reserve(one, DORA)
+  await registerAnew(other)
+  const reads = t.mock.method(sql, 'read')
+  for (const name of NAMES) await ownerOf(name)
+  for (const handle of [held, waiting, owned, randomUUID()]) await linked(handle)
+  const queries = reads.mock.calls.map((call) => call.arguments[0])
+  assert.equal(queries.length, NAMES.length + 4)
+  assert.equal(new Set(queries).size, 2)
+})
+
 test('every operation has its limiter, by account or by address', async (t) => {
   const { one, own, usernames, ownerOf, linked, limited } = await open(t)
   await own(one, ADA)
