@@ -28,8 +28,13 @@ export type Target = {
 export type Phase =
   /** The window is kept full for so long. */
   | { readonly kind: 'warm-up' | 'online' | 'store'; readonly seconds: number }
-  /** A fixed rate; without one, half of what `online` reached. */
-  | { readonly kind: 'rate'; readonly seconds: number; readonly perSecond?: number }
+  /** A fixed rate; without one, half of what `online` reached. With `askers` these ask meanwhile. */
+  | {
+      readonly kind: 'rate'
+      readonly seconds: number
+      readonly perSecond?: number
+      readonly askers?: boolean
+    }
   /** What `store` left is fetched by recipients that connect. */
   | { readonly kind: 'drain' }
 
@@ -39,6 +44,8 @@ export type LoadJob = {
   readonly transport: Transport
   readonly mode: Mode
   readonly pairs: readonly { readonly sender: Account; readonly recipient: Account }[]
+  /** Who asks for credentials, in the phases that say so. */
+  readonly askers?: readonly Account[]
   /** Messages under way per sender: not both accepted and, if the recipient is there, received. */
   readonly window: number
   readonly payloadBytes: number
@@ -57,6 +64,13 @@ export type IdleJob = {
 export type Job = LoadJob | IdleJob
 
 export type Percentiles = { readonly p50: number; readonly p99: number; readonly p999: number }
+
+/** All askers at once, one burst after the other. */
+export type Bursts = {
+  readonly lastedMs: readonly number[]
+  readonly weeksPerSecond: number
+  readonly refused: number
+}
 
 export type PhaseResult = {
   readonly phase: Phase['kind']
@@ -77,6 +91,7 @@ export type PhaseResult = {
   readonly refused: number
   readonly receipts: number
   readonly receiptsMissing: number
+  readonly bursts?: Bursts
   /** The first thing that went wrong, in words. */
   readonly complaint?: string
 }

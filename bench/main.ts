@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inventAccounts, registerAccounts } from './accounts.ts'
+import { credentialsFigures, credentialsTable } from './credentials.ts'
 import { idleFigures } from './idle-connections.ts'
 import type { Account, LoadResult } from './job.ts'
 import { readOptions } from './options.ts'
@@ -21,6 +22,7 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 console.log(machine(pinned))
 console.log(`${PAIRS} pairs, ${PAYLOAD_BYTES} bytes each message, window ${WINDOW}, TLS 1.3`)
 if (options.profile) await profile(options.profile)
+else if (options.only === 'credentials') await credentials()
 else await bench()
 process.exit()
 
@@ -33,7 +35,17 @@ async function bench(): Promise<void> {
   for (const { server } of sides.values()) await server.stop()
   const idle = options.idle ? await idleFigures(directory, [...sides.keys()], options) : []
   console.log(`\n${tables({ loads: figures, idle })}`)
-  const all = { machine: machine(pinned), at: new Date().toISOString(), loads: figures, idle }
+  save({ loads: figures, idle })
+}
+
+async function credentials(): Promise<void> {
+  const figures = await credentialsFigures(directory, options)
+  console.log(`\n${credentialsTable(figures)}`)
+  save({ credentials: figures })
+}
+
+function save(figures: object): void {
+  const all = { machine: machine(pinned), at: new Date().toISOString(), ...figures }
   if (options.json) writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`)
 }
 

@@ -34,7 +34,8 @@ export function progress(load: Omit<Load, 'phases'>, result: PhaseResult): strin
   return `  ${describe(load).padEnd(36)} ${phase.padEnd(10)} ${rate.padStart(8)}  ${cpu}  (${shares})${warnings(result)}`
 }
 
-function warnings(result: PhaseResult): string {
+/** What makes a figure doubtful, or is wrong with it. */
+export function warnings(result: PhaseResult): string {
   const found = [
     result.lost > 0 && `LOST ${result.lost}`,
     result.duplicates > 0 && `duplicates ${result.duplicates}`,
@@ -167,10 +168,11 @@ function ratio(row: LoadFigures, among: readonly LoadFigures[]): string {
 }
 
 const cpu = (result: PhaseResult): string => result.cpuSecondsPer1000.toFixed(4)
-const milliseconds = (ms: number): string => (Number.isFinite(ms) ? `${ms.toFixed(1)} ms` : '–')
+export const milliseconds = (ms: number): string => (Number.isFinite(ms) ? `${ms.toFixed(1)} ms` : '–')
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 
-function section(title: string, rows: readonly string[][]): string {
+/** A table under its title; nothing if it has no rows but the first. */
+export function section(title: string, rows: readonly string[][]): string {
   const filled = rows.filter((row) => row.length > 0)
   if (filled.length < 2) return ''
   const widths = filled[0]!.map((_, column) => Math.max(...filled.map((row) => row[column]!.length)))

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadJob, LoadResult, Phase, PhaseResult } from '../job.ts'
 import { coreBusySeconds, cpuSeconds, rssKib } from '../proc.ts'
+import { Askers } from './askers.ts'
 import { Line } from './line.ts'
 import { Meter } from './meter.ts'
 
@@ -27,6 +28,7 @@ class Load {
   /** What `store` left for `drain`. */
   private waiting = 0
   private bestPerSecond = 0
+  private askers: Askers | undefined
 
   constructor(job: LoadJob) {
     this.job = job
@@ -36,6 +38,7 @@ class Load {
   async connect(): Promise<void> {
     await this.line.connectRecipients()
     await this.line.connectSenders()
+    if (this.job.askers) this.askers = await Askers.connect(this.job.target, this.job.askers)
   }
 
   async run(phase: Phase): Promise<PhaseResult> {
@@ -47,13 +50,16 @@ class Load {
     }
     await sleep(SETTLE_MS)
     const before = this.reading()
+    const asking = phase.kind === 'rate' && phase.askers ? this.askers : undefined
+    asking?.start()
     const perSecondAsked = await this.perform(phase)
     await this.quiet(phase)
     const seconds = (this.meter.lastAtMs - before.atMs) / 1000
     await sleep(SETTLE_MS)
     const result = this.result(phase, before, seconds)
     if (phase.kind === 'online') this.bestPerSecond = result.perSecond
-    return perSecondAsked ? { ...result, perSecondAsked } : result
+    const bursts = await asking?.stop()
+    return { ...result, ...(perSecondAsked && { perSecondAsked }), ...(bursts && { bursts }) }
   }
 
   private async perform(phase: Phase): Promise<number | undefined> {
