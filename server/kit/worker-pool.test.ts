@@ -109,14 +109,20 @@ test('closing refuses what waits and what comes, and ends the threads', async (t
   assert.deepEqual(deaths, [])
 })
 
-test('a pool keeps the process until its calls are answered, and no longer', () => {
+/** What a process says in which `use` is done with a pool, once it has ended by itself. */
+function saidBy(use: string): string {
   const script = `
     import { WorkerPool } from ${JSON.stringify(new URL('./worker-pool.ts', import.meta.url).href)}
     const pool = new WorkerPool({ module: new URL(${JSON.stringify(module.href)}), data: {}, size: 1 })
-    pool.call('add', 20, 22).then((sum) => process.stdout.write(String(sum)))`
+    ${use}.then((told) => process.stdout.write(String(told)))`
   const ran = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 30_000 })
-  assert.equal(ran.stdout.toString(), '42')
   assert.equal(ran.status, 0)
+  return ran.stdout.toString()
+}
+
+test('a pool keeps the process until its calls are answered, and no longer', () => {
+  assert.equal(saidBy("pool.call('add', 20, 22)"), '42')
+  assert.equal(saidBy("pool.call('add', () => 1, 1).catch((error) => error.name)"), 'DataCloneError')
 })
 
 test('its threads leave the processor to the others, where the system has priorities for threads', async (t) => {

@@ -126,7 +126,7 @@ test('an avatar upload credential answers a request made for the stored key', as
   assert.equal(await issuer.avatarUpload(request, aci, key, 6n, today), undefined)
 })
 
-test('a view into a larger buffer is issued for as its own bytes, and nothing was a bug', async () => {
+test('a request may be a view into a larger buffer, and nothing was a bug', async () => {
   const context = CreateCallLinkCredentialRequestContext.forRoomId(random(32))
   const large = Buffer.concat([Buffer.alloc(100), context.getRequest().serialize(), Buffer.alloc(100)])
   const bytes = await issuer.createCallLink(large.subarray(100, -100), aci, today)
