@@ -158,6 +158,19 @@ test('X1: a range may begin yesterday, end in eight days, and hold eight days, w
   }
 })
 
+test('who asks again for what is being issued gets the same, later something fresh', async (t) => {
+  const { credentials, add, today } = await open(t)
+  const [ada, bob] = [await add(), await add()]
+  const ask = ({ aci }: Account, days = 0) =>
+    credentials.group({ aci, deviceId: 1 }, today, today + days * DAY)
+  await ask(ada)
+  const [first, same, longer, other] = await Promise.all([ask(ada), ask(ada), ask(ada, 1), ask(bob)])
+  assert.equal(first, same)
+  assert.equal(longer.groupAuth.length, 2)
+  receive(other, 0, bob, today)
+  assert.notEqual(await ask(ada), first)
+})
+
 test('X1: at midnight the range moves on by a day', async (t) => {
   const { credentials, clock, add } = await open(t)
   const address = { aci: (await add()).aci, deviceId: 1 }

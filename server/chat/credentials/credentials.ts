@@ -33,6 +33,8 @@ const MAX_TOKENS = 10
 
 export class Credentials {
   readonly #options: CredentialsOptions
+  /** Who asks again for what is being issued gets the same: nobody fills the queue alone. */
+  readonly #issuing = new Map<string, Promise<GroupCredentials>>()
 
   constructor(options: CredentialsOptions) {
     this.#options = options
@@ -49,11 +51,10 @@ export class Credentials {
     const days = redemptionDays(clock.nowMs(), startSeconds, endSeconds)
     const { account } = await accounts.of(address)
     const { aci, pni } = account
-    const [groupAuth, callLinkAuth] = await Promise.all([
-      issuer.groupAuth(aci, pni, days),
-      issuer.callLinkAuth(aci, days),
-    ])
-    return { groupAuth, callLinkAuth, pni }
+    const key = `${aci} ${pni} ${startSeconds} ${endSeconds}`
+    const issuing = this.#issuing.get(key) ?? issueGroup(issuer, aci, pni, days)
+    this.#issuing.set(key, issuing)
+    return issuing.finally(() => this.#issuing.delete(key))
   }
 
   /** For today. Refuses (400) what is no such request. */
@@ -91,4 +92,17 @@ export class Credentials {
     const account = await accounts.findByNumber(e164)
     return checkSvrTokens(services.svr2, tokens, account && services.svr2.usernameOf(account.aci))
   }
+}
+
+async function issueGroup(
+  issuer: Issuer,
+  aci: Aci,
+  pni: Pni,
+  days: readonly number[],
+): Promise<GroupCredentials> {
+  const [groupAuth, callLinkAuth] = await Promise.all([
+    issuer.groupAuth(aci, pni, days),
+    issuer.callLinkAuth(aci, days),
+  ])
+  return { groupAuth, callLinkAuth, pni }
 }
