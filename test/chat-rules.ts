@@ -19,6 +19,7 @@ import { Backups } from '../server/chat/backups/backups.ts'
 import { type BackupObjects, noBackupObjects } from '../server/chat/backups/objects.ts'
 import { BackupStore } from '../server/chat/backups/store.ts'
 import { Challenges, type ChallengesOptions } from '../server/chat/challenges/challenges.ts'
+import { ChangeNumber } from '../server/chat/change-number/change-number.ts'
 import { Credentials } from '../server/chat/credentials/credentials.ts'
 import { Issuer } from '../server/chat/credentials/issuer.ts'
 import { SenderCertificates } from '../server/chat/credentials/sender-certificates.ts'
@@ -29,6 +30,7 @@ import { Linking } from '../server/chat/linking/linking.ts'
 import { LinkingStore } from '../server/chat/linking/store.ts'
 import { Transfers } from '../server/chat/linking/transfers.ts'
 import { Waits } from '../server/chat/linking/waits.ts'
+import { AccountSync } from '../server/chat/messages/account-sync.ts'
 import { GroupMessages } from '../server/chat/messages/group-messages.ts'
 import { Messages } from '../server/chat/messages/messages.ts'
 import { Queues } from '../server/chat/messages/queues.ts'
@@ -237,6 +239,8 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     closed: false,
     ...options.registration,
   })
+  const sync = new AccountSync({ queues, clock, random })
+  const changeNumber = new ChangeNumber({ accounts, keys, sync, numberProof, lock, limits, clock })
   t.after(() => {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
   })
@@ -258,6 +262,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
       lock,
       totp,
       registration,
+      changeNumber,
     },
     ...{ devices, waits, linkingStore, linking, transfers, provisioning },
     ...{ bugs, onBug, limited: limitStore.taken },

@@ -4,6 +4,7 @@ import { attachmentsRoutes } from './rest/attachments.ts'
 import { backupsRoutes } from './rest/backups.ts'
 import { callingRoutes } from './rest/calling.ts'
 import { challengesRoutes } from './rest/challenges.ts'
+import { changeNumberRoutes } from './rest/change-number.ts'
 import { configurationRoutes } from './rest/configuration.ts'
 import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
@@ -28,6 +29,7 @@ export const ROUTES = {
   backups: backupsRoutes,
   calling: callingRoutes,
   challenges: challengesRoutes,
+  changeNumber: changeNumberRoutes,
   configuration: configurationRoutes,
   credentials: credentialsRoutes,
   devices: devicesRoutes,

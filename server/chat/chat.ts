@@ -43,6 +43,8 @@ import { Challenges } from './challenges/challenges.ts'
 import { challengesGrpc } from './challenges/grpc.ts'
 import type { ChallengePush } from './challenges/push.ts'
 import { challengesRest } from './challenges/rest.ts'
+import { ChangeNumber } from './change-number/change-number.ts'
+import { changeNumberRest } from './change-number/rest.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { Deprecation } from './configuration/deprecation.ts'
 import { configurationGrpc } from './configuration/grpc.ts'
@@ -66,6 +68,7 @@ import { linkingRest } from './linking/rest.ts'
 import { LinkingStore } from './linking/store.ts'
 import { Transfers } from './linking/transfers.ts'
 import { Waits } from './linking/waits.ts'
+import { AccountSync } from './messages/account-sync.ts'
 import { GroupMessages } from './messages/group-messages.ts'
 import { messagesGrpc } from './messages/grpc.ts'
 import { Messages } from './messages/messages.ts'
@@ -259,6 +262,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     closed: config.registration.mode === 'closed',
     events,
   })
+  const sync = new AccountSync({ queues, clock, random })
+  const changeNumber = new ChangeNumber({ accounts, keys, sync, numberProof, lock, limits, clock })
   const forget = () =>
     Promise.all([accounts.forgetExpired(), recovery.expire()]).catch((error) => onBug(error, 'expiry'))
   const forgetting = clock.every(FORGET_EVERY_MS, () => void forget())
@@ -283,6 +288,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...verificationRest(verification),
       ...registrationLockRest(lock),
       ...registrationRest(registration),
+      ...changeNumberRest(changeNumber),
       ...configurationRest(configuration),
       ...keepaliveRest(),
     ],

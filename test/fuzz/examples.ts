@@ -10,7 +10,7 @@ import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
 import type { NamedRoute } from '../../wire/routes.ts'
 import type { ServiceId } from '../../wire/types.ts'
 import { basic } from '../client/https.ts'
-import { ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
+import { base64, ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
 import { linkBody, newKeysOf } from '../client/linked-device.ts'
 import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { messageFor } from '../client/raw-message.ts'
@@ -140,6 +140,16 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     multiRecipientMessage([
       { id: other.aci.getServiceIdString() as ServiceId, devices: [[1, other.keys.aci.registrationId]] },
     ]),
+  'changeNumber.change': ({ own, sessionId }) => ({
+    sessionId,
+    number: own.number,
+    reglock: 'ab'.repeat(32),
+    pniIdentityKey: base64(own.keys.pni.pair.publicKey.serialize()),
+    deviceMessages: [],
+    devicePniSignedPrekeys: { 1: signedJson(own.keys.pni.signedPreKey) },
+    devicePniPqLastResortPrekeys: { 1: signedJson(own.keys.pni.lastResortPreKey) },
+    pniRegistrationIds: { 1: 7 },
+  }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({

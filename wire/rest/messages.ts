@@ -18,7 +18,7 @@ import {
 /** A client sends envelope types by number; 5, the server's own delivery receipt, is not for clients. */
 export const SENDABLE_TYPES = [0, 1, 3, 6, 8] as const
 
-const IncomingMessage = z.object({
+export const IncomingMessage = z.object({
   type: z.literal(SENDABLE_TYPES),
   destinationDeviceId: deviceId,
   destinationRegistrationId: registrationId,
@@ -26,7 +26,7 @@ const IncomingMessage = z.object({
 })
 export type IncomingMessage = z.output<typeof IncomingMessage>
 
-const distinctDevices = (messages: readonly IncomingMessage[]) =>
+export const distinctDevices = (messages: readonly IncomingMessage[]) =>
   new Set(messages.map((message) => message.destinationDeviceId)).size === messages.length
 
 export const IncomingMessageList = z.object({

@@ -46,6 +46,18 @@ export type Belongings = {
   /** A device told its attributes. */
   readonly described?: (account: Account, attributes: Attributes) => readonly Statement[]
 }
+/** A change of number, decided on. */
+export type Renumbering = {
+  readonly next: Account
+  readonly before: Account
+  /** Whose the new number is now. */
+  readonly holder: Account | undefined
+  /** Who has the new number now, or had it last and was deleted lately. */
+  readonly displaced: Aci | undefined
+  /** Statements on which the change relies; they come first. */
+  readonly conditions: readonly Statement[]
+  readonly others: readonly Statement[]
+}
 /** What becomes of a call, and of the account; without a change nothing is written. */
 export type Decision<Outcome> = {
   readonly outcome: Outcome
@@ -167,19 +179,14 @@ export class Accounts {
   }
 
   /**
-   * Writes what an account became with another number, together with `others` in one transaction. `holder`, who has the
-   * number now, is deleted; the number left behind remembers whoever had the new one last, should they change places.
-   * False if somebody else wrote in between: read again and decide anew.
+   * Writes what an account became with another number, all or nothing. Whoever has the number now is deleted. The number
+   * left behind remembers who had the new one last, should they change places.
+   * False if somebody else wrote in between, or a condition does not hold: read again and decide anew.
    */
-  async renumber(
-    next: Account,
-    before: Account,
-    holder: Account | undefined,
-    others: readonly Statement[],
-  ): Promise<boolean> {
-    const displaced = holder?.aci ?? (await this.formerAci(next.pni))
+  async renumber({ next, before, holder, displaced, conditions, others }: Renumbering): Promise<boolean> {
     const written = await this.#sql.write([
       ...this.#store.replacement(next),
+      ...conditions,
       ...(holder ? this.deleting(holder) : []),
       ...this.#store.handover(next.aci, before.pni, next.pni),
       this.#store.forgetting(next.pni),

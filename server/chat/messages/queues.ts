@@ -23,6 +23,9 @@ export type SharingCopy = Omit<Copy, 'envelope'> & { readonly head: Uint8Array }
 /** A message that has just been stored. */
 export type Arrival = Copy & { readonly seq: number }
 
+/** Messages about to be stored; `announce` tells the readers, once they are. */
+export type Prepared = { readonly statements: readonly Statement[]; readonly announce: () => void }
+
 /** A message that is not stored. A reader that takes it says so, and later whether the client acknowledged it. */
 export type Offer = Omit<Copy, 'queue'> & {
   /** Without a `settled` nobody waits for an answer, and a reader may hold it back for a moment. */
@@ -91,6 +94,17 @@ export class Queues {
   offerSharing(content: SharedContent, copies: readonly SharingCopy[]): void {
     for (const copy of copies)
       this.#publish(copy.queue, { type: 'offer', local: new SharingOffer(copy, content) })
+  }
+
+  /** `add` for whoever writes more than messages. The statements must be handed to the storage before anything is awaited. */
+  prepare(copies: readonly Copy[]): Prepared {
+    const arrivals = copies.map((copy): Arrival => ({ ...copy, seq: this.#sequence.next() }))
+    return {
+      statements: arrivals.map((arrival) => this.#store.add(arrival.queue, arrival)),
+      announce: () => {
+        for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
+      },
+    }
   }
 
   /** Shows a message to the queue's reader and keeps nothing. True if there is one that takes it. */
