@@ -44,6 +44,7 @@ import { challengesGrpc } from './challenges/grpc.ts'
 import type { ChallengePush } from './challenges/push.ts'
 import { challengesRest } from './challenges/rest.ts'
 import { ChangeNumber } from './change-number/change-number.ts'
+import { changeNumberGrpc } from './change-number/grpc.ts'
 import { changeNumberRest } from './change-number/rest.ts'
 import { Configuration } from './configuration/configuration.ts'
 import { Deprecation } from './configuration/deprecation.ts'
@@ -301,7 +302,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
         ...recoveryGrpc(recovery),
         ...zkCredentialKeysGrpc(zkKeys),
         ...totpGrpc(totp),
-        changeNumber: 'unimplemented',
+        ...changeNumberGrpc(changeNumber),
       }),
       ...implementService(AccountsAnonymous, {
         ...accountsAnonymousGrpc(accounts, access),

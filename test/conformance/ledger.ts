@@ -110,7 +110,7 @@ export const LEDGER: readonly Section[] = [
         'GET /v2/accounts/data_report': done,
         'HEAD /v1/accounts/account/{serviceId}': done,
         'DELETE /v1/accounts/me': done,
-        'PUT /v2/accounts/number': issue(3),
+        'PUT /v2/accounts/number': done,
       }),
       ...rpcs('org.signal.chat.account.Accounts', {
         GetAccountIdentity: done,
@@ -127,7 +127,7 @@ export const LEDGER: readonly Section[] = [
         SetDiscoverableByPhoneNumber: done,
         SetRegistrationRecoveryPassword: done,
         SetZkCredentialKey: done,
-        ChangeNumber: issue(3),
+        ChangeNumber: done,
         GetAccountDataReport: done,
         GetCapabilities: done,
         GenerateTotpKey: done,

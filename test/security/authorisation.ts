@@ -88,6 +88,8 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'calling.survey': anonymous(204, { wrong: 403, own: 403, linked: 403, other: 403 }),
   // Without a captcha of ours none is right.
   'challenges.answer': device(428),
+  // The caller's own number with keys for one of two devices; somebody else's, too soon after registration.
+  'changeNumber.change': device(409, { linked: 403, other: 429 }),
   // No device has a push token.
   'challenges.requestPush': device(404),
   'configuration.get': device(200),

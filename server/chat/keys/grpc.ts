@@ -93,7 +93,8 @@ function ecKey(key: WireEcPreKey) {
   throw new Refusal('invalid', { field: 'pre_keys', message: 'must be EC pre-keys' })
 }
 
-function signed(key: EcSignedPreKey | null, size: number): EcSignedPreKey {
+/** Refuses what is not a signed pre-key with a public key of so many bytes (CONSTRAINT_VIOLATED). */
+export function signed(key: EcSignedPreKey | null, size: number): EcSignedPreKey {
   if (key && key.keyId >= 0 && key.publicKey.length === size && key.signature.length === SIGNATURE_BYTES)
     return key
   throw new Refusal('invalid', { field: 'signed_pre_key', message: 'must be a signed pre-key' })

@@ -103,7 +103,20 @@ function common(
 ): Omit<Sending, 'destination' | 'ephemeral'> {
   const timestampMs = request.messages?.timestamp ?? 0
   if (timestampMs > MAX_TIMESTAMP_MS) violated('messages.timestamp', 'must be a time')
-  const copies = Object.entries(request.messages?.messages ?? {}).map(([id, message]): Copy => {
+  const copies = copiesOf(request.messages, types)
+  if (copies.length === 0) violated('messages.messages', 'must not be empty')
+  return { copies, urgent: request.urgent, timestampMs }
+}
+
+/** Copies for the caller's own devices, if there are any. */
+export const ownCopies = (bundle: IndividualRecipientMessageBundle | null): Copy[] =>
+  copiesOf(bundle, IDENTIFIED_TYPES)
+
+const copiesOf = (
+  bundle: IndividualRecipientMessageBundle | null,
+  types: Readonly<Record<number, number>>,
+): Copy[] =>
+  Object.entries(bundle?.messages ?? {}).map(([id, message]): Copy => {
     const deviceId = Number(id)
     if (deviceId < 1 || deviceId > MAX_DEVICE_ID) violated('messages.messages', 'must be keyed by device id')
     const { registrationId, payload } = message
@@ -117,9 +130,6 @@ function common(
       content: payload,
     }
   })
-  if (copies.length === 0) violated('messages.messages', 'must not be empty')
-  return { copies, urgent: request.urgent, timestampMs }
-}
 
 type Group = { readonly urgent: boolean; readonly message: MultiRecipientMessage | null }
 
@@ -129,7 +139,7 @@ const groupSending = ({ urgent, message }: Group): Omit<GroupSending, 'ephemeral
   urgent,
 })
 
-const devicesOf = (mismatched: Mismatch, destination: ServiceId) => ({
+export const mismatchedDevices = (mismatched: Mismatch, destination: ServiceId) => ({
   serviceIdentifier: toServiceIdentifier(destination),
   missingDevices: mismatched.missing,
   extraDevices: mismatched.extra,
@@ -137,7 +147,7 @@ const devicesOf = (mismatched: Mismatch, destination: ServiceId) => ({
 })
 
 const mismatch = (sent: Extract<Sent, { kind: 'mismatched' }>, destination: ServiceId) => ({
-  mismatchedDevices: devicesOf(sent, destination),
+  mismatchedDevices: mismatchedDevices(sent, destination),
 })
 
 function groupReply(sent: GroupSent) {
@@ -145,7 +155,7 @@ function groupReply(sent: GroupSent) {
     return { success: { unresolvedRecipients: sent.unresolved.map(toServiceIdentifier) } }
   if (sent.kind !== 'mismatched') return { failedUnidentifiedAuthorization: {} }
   return {
-    mismatchedDevices: { mismatchedDevices: sent.recipients.map((one) => devicesOf(one, one.id)) },
+    mismatchedDevices: { mismatchedDevices: sent.recipients.map((one) => mismatchedDevices(one, one.id)) },
   }
 }
 
