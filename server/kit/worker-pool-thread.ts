@@ -23,7 +23,7 @@ export class PoolThread {
   readonly #events: Events
   readonly #ended: Promise<void>
   #job: Job | undefined
-  #cause: unknown = 'a thread ended by itself'
+  #cause: unknown = new Error('a thread ended by itself')
 
   constructor({ module, data }: { readonly module: URL; readonly data: unknown }, events: Events) {
     const workerData: PoolWorkerData = { module: module.href, data }
