@@ -65,10 +65,12 @@ import { PostPolicy } from '../server/kit/post-policy.ts'
 import { type Random, SeededRandom } from '../server/kit/random.ts'
 import { UploadSignatures } from '../server/kit/upload-signatures.ts'
 import { openChatStorage } from './chat-storage.ts'
-import { freshEngine } from './engines.ts'
+import { freshEngine, type OpenEngine } from './engines.ts'
 import { WatchedSql } from './watched-sql.ts'
 
 export type RulesOptions = {
+  /** A storage of its own; SQLCipher unless told. */
+  readonly engine?: OpenEngine
   readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
@@ -119,7 +121,7 @@ function serviceSecrets(random: Random) {
 /** A server of its own for one test, whose bugs fail it. */
 export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const bugs: unknown[] = []
-  const open = await freshEngine('sqlite', t)
+  const open = options.engine ?? (await freshEngine('sqlite', t))
   const sql = new WatchedSql(await openChatStorage(open!))
   const clock = new ManualClock()
   const random = new SeededRandom(t.name)

@@ -18,6 +18,7 @@ async function openStore(open: OpenEngine) {
   return { sql, store, create, replace }
 }
 
+const byNumber = (one: { e164: string }, other: { e164: string }) => (one.e164 < other.e164 ? -1 : 1)
 const linked = (id: number) => sampleDevice({ id, registrationId: 1000 + id })
 const bytes = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength })
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined })
@@ -145,6 +146,33 @@ forEachEngine("a phone number's identity is made once and for ever", async (open
   const other = newPni()
   assert.equal(await store.pniOf(newNumber(), other), other)
 })
+
+forEachEngine(
+  'the directory tells those who want to be found by their number, and no others',
+  async (open) => {
+    const { sql, store, create } = await openStore(open)
+    const [ada, shy, leaver] = [
+      sampleAccount(),
+      sampleAccount({ discoverableByPhoneNumber: false }),
+      sampleAccount({ unidentifiedAccessKey: undefined }),
+    ]
+    for (const account of [ada, shy, leaver]) {
+      await store.pniOf(account.e164, account.pni)
+      await create(account)
+    }
+    const numbers = [leaver, shy, ada].map(({ e164 }) => e164)
+    const listed = async () => plain((await store.listed([...numbers, newNumber()])).toSorted(byNumber))
+    const listing = ({ e164, pni, aci, unidentifiedAccessKey }: Account) => ({
+      e164,
+      pni,
+      aci,
+      unidentifiedAccessKey,
+    })
+    assert.deepEqual(await listed(), plain([ada, leaver].map(listing).toSorted(byNumber)))
+    await sql.write(store.deletion(leaver))
+    assert.deepEqual(await listed(), plain([listing(ada)]))
+  },
+)
 
 forEachEngine("a device's last day only moves on, and is no write of the account", async (open) => {
   const { store, create } = await openStore(open)
