@@ -38,18 +38,18 @@ const isFatal = ({ capability, name }: NamedRoute) => `${capability}.${name}` ==
 for (const named of routes.filter((one) => !isFatal(one))) {
   const { route } = named
   const title = `${route.method} ${route.path}`
-  const everyDoor = <T>(one: T): T[] => fuzzer.doors.all.map(() => one)
+  const everyDoor = <T>(one: T): T[] => fuzzer.doorsFor(named).map(() => one)
 
   test(`${title} takes its example, so that what is spoilt in it is what is refused`, async () => {
-    const from = await fuzzer.freshCast()
+    const from = await fuzzer.freshCast(named)
     const probe = { named, example: exampleOf(named, from), headers: credentialsFor(named, from) }
-    const reply = await send(probe, fuzzer.doors.all[0]!)
+    const reply = await send(probe, fuzzer.doorsFor(named)[0]!)
     assert.ok(reply.status in route.replies, `${reply.status} ${Buffer.from(reply.body)}`)
   })
 
   if (route.body.contentType !== undefined) {
     test(`${title} answers every hostile value in every field by its contract`, async () => {
-      const from = await fuzzer.freshCast()
+      const from = await fuzzer.freshCast(named)
       const example = exampleOf(named, from)
       const cases = fieldsOf(route).flatMap((path) =>
         HOSTILE_VALUES.map((value) => ({
@@ -61,7 +61,7 @@ for (const named of routes.filter((one) => !isFatal(one))) {
     })
 
     test(`${title} answers a body that is hostile as a whole by its contract`, async () => {
-      const from = await fuzzer.freshCast()
+      const from = await fuzzer.freshCast(named)
       const example = exampleOf(named, from)
       for (const [name, bytes] of Object.entries(hostileBodies(example.body)))
         assert.deepEqual(await fuzzer.run(named, everyDoor({ example, bytes }), from), [], name)
@@ -70,7 +70,7 @@ for (const named of routes.filter((one) => !isFatal(one))) {
   }
 
   test(`${title} answers every hostile parameter, query and header by its contract`, async () => {
-    const from = await fuzzer.freshCast()
+    const from = await fuzzer.freshCast(named)
     const example = exampleOf(named, from)
     const spoilt = (part: 'params' | 'query' | 'headers') =>
       Object.keys(example[part]).flatMap((key) =>
@@ -89,11 +89,11 @@ for (const named of routes.filter((one) => !isFatal(one))) {
   })
 
   test(`${title} answers every sort of credentials by its contract`, async () => {
-    const from = await fuzzer.freshCast()
+    const from = await fuzzer.freshCast(named)
     const example = exampleOf(named, from)
     for (const name of CREDENTIAL_HEADERS)
       for (const [index, text] of credentialTexts.entries()) {
-        const doors = [fuzzer.doors.all[index % fuzzer.doors.all.length]!]
+        const doors = [fuzzer.doorsFor(named)[index % fuzzer.doorsFor(named).length]!]
         const options = { headers: { [name]: text }, doors }
         const wrong = await fuzzer.run(named, [{ example, strayed: true }], from, options)
         assert.deepEqual(wrong, [], `${name}: ${text}`)
@@ -104,9 +104,9 @@ for (const named of routes.filter((one) => !isFatal(one))) {
 
 for (const named of routes.filter(isFatal))
   test(`${named.route.method} ${named.route.path} answers hostile headers by its contract, and then ends its caller`, async () => {
-    const from = { ...(await fuzzer.freshCast()), own: await register(fuzzer.server) }
+    const from = { ...(await fuzzer.freshCast(named)), own: await register(fuzzer.server) }
     const example = exampleOf(named, from)
-    const doors = fuzzer.doors.all.filter(({ kind }) => kind === 'https')
+    const doors = fuzzer.doorsFor(named).filter(({ kind }) => kind === 'https')
     for (const name of CREDENTIAL_HEADERS)
       for (const text of credentialTexts) {
         const options = { headers: { [name]: text }, doors }
