@@ -56,6 +56,11 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
     return this.ready.pid
   }
 
+  /** What it has logged since it was started last. */
+  get log(): string {
+    return this.#stderr
+  }
+
   codeFor(number: string): Promise<string> {
     this.#outbox ??= new Outbox(this.ready.outbox)
     return this.#outbox.codeFor(number)
