@@ -80,12 +80,15 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.deepEqual([resolved?.username, url(resolved!.hash)], [name.username, url(name.hash)])
     })
 
-    test('what nobody has is found by nobody, and reserving finds nobody', async () => {
+    test('what nobody has is found by nobody, reserving finds nobody, and who is there is there', async () => {
       const name = newName()
       assert.equal((await reserve(name)).status, 200)
       assert.equal(await find(client.link.unauth, name), null)
       const gone = { uuid: randomUUID(), entropy: linkTo(name).entropy }
       assert.equal(await client.link.unauth.lookUpUsernameLink(gone), null)
+      const exists = (account: LS.ServiceId) => client.link.unauth.accountExists({ account })
+      assert.equal(await exists(client.aci), true)
+      assert.equal(await exists(LS.Aci.fromUuid(randomUUID())), false)
     })
 
     test('REST answers as its contract says', async () => {

@@ -57,7 +57,7 @@ export const accountsRoutes = {
     method: 'GET',
     path: '/v2/accounts/data_report',
     auth: 'device',
-    summary: 'Everything that is kept of the account',
+    summary: 'A report of the account and its devices',
     replies: { 200: json(DataReport) },
   }),
   delete: route({

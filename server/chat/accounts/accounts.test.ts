@@ -345,3 +345,35 @@ test('a write on the strength of an account is not kept if the account is anothe
   )
   assert.equal((await sql.read('SELECT e164 FROM phone_numbers')).length, 1)
 })
+
+test('a decision that rests on more than the account is taken again if the account is another by then', async (t) => {
+  const rules = await openRules(t)
+  const { accounts, sql } = rules
+  const account = await add(rules, { devices: [sampleDevice(), sampleDevice({ id: 2 })] })
+  const [own, linked] = [1, 2].map((deviceId) => ({ aci: account.aci, deviceId }))
+  const hide = () => deafNeighbour(rules).setDiscoverableByPhoneNumber(own!, false)
+  const seen: boolean[] = []
+  const outcome = await accounts.decideBy(own!, async (now) => {
+    seen.push(now.discoverableByPhoneNumber)
+    if (seen.length === 1) await hide()
+    const change = { account: { ...now, usernameLinkHandle: 'handle' }, others: [] }
+    return { outcome: seen.length, change }
+  })
+  assert.deepEqual([outcome, seen], [2, [true, false]])
+  const { usernameLinkHandle, discoverableByPhoneNumber, version } = (await accounts.find(account.aci))!
+  assert.deepEqual([usernameLinkHandle, discoverableByPhoneNumber, version], ['handle', false, 3])
+
+  const writes = sql.written.length
+  assert.equal(await accounts.decideBy(own!, async () => ({ outcome: 'nothing' })), 'nothing')
+  assert.equal(sql.written.length, writes)
+  const never = { sql: 'DELETE FROM phone_numbers', args: [], must: 1 }
+  await assert.rejects(
+    accounts.decideBy(own!, async (now) => ({ outcome: 0, change: { account: now, others: [never] } })),
+    refusedAs('unavailable'),
+  )
+  await accounts.unlink(account.aci, 2)
+  await assert.rejects(
+    accounts.decideBy(linked!, async () => ({ outcome: 0 })),
+    refusedAs('invalid-credentials'),
+  )
+})

@@ -1,4 +1,4 @@
-// What a person may ask of the server: everything that it keeps of their account and does not drop by itself (signal-api §2.4).
+// What a person may ask of the server: a report of their account and its devices (signal-api §2.4).
 import type { Account } from './account.ts'
 
 export type DataReport = {
