@@ -26,11 +26,14 @@ export type Shown = {
 export type BackupUser = Shown & { readonly backup: StoredBackup }
 
 const ID_HASH_BYTES = 16
+/** Proofs that are verified at a time: strangers must not fill the threads that issue credentials. */
+const MAX_VERIFYING = 64
 
 export class BackupUsers {
   readonly #store: BackupStore
   readonly #issuer: Issuer
   readonly #clock: Clock
+  #verifying = 0
 
   constructor(store: BackupStore, issuer: Issuer, clock: Clock) {
     this.#store = store
@@ -54,11 +57,13 @@ export class BackupUsers {
     return shown && (await this.#verify(signed, publicKey)) ? shown : undefined
   }
 
-  /** The signature first: it costs a tenth. */
+  /** The signature first: it costs a tenth. Refuses (503) when too many are at it. */
   async #verify({ presentation, signature }: SignedPresentation, key: PublicKey): Promise<boolean> {
     if (!presentation || signature?.length !== SIGNATURE_BYTES) return false
     if (!key.verify(own(presentation), own(signature))) return false
-    return this.#issuer.backupShown(presentation, this.#clock.nowMs())
+    if (this.#verifying >= MAX_VERIFYING) throw new Refusal('unavailable')
+    this.#verifying++
+    return this.#issuer.backupShown(presentation, this.#clock.nowMs()).finally(() => this.#verifying--)
   }
 }
 

@@ -145,6 +145,20 @@ test('of two keys that come at once one is set', async (t) => {
   assert.equal(outcomes.filter(Boolean).length, 1)
 })
 
+test('strangers who bring many proofs at once cannot fill the threads that issue credentials', async (t) => {
+  const { backups, own, show, issuer } = await open(t)
+  const made = await own()
+  const signed = show(made)
+  const asked = Array.from({ length: 200 }, () => backups.authenticate(signed))
+  const issued = issuer.callLinkAuth(newAci(), [0])
+  const outcomes = await Promise.allSettled(asked)
+  const refused = outcomes.filter(({ status }) => status === 'rejected')
+  assert.ok(refused.length > 100 && refused.length < 200, String(refused.length))
+  for (const one of refused) assert.ok(refusedAs('unavailable')((one as PromiseRejectedResult).reason))
+  assert.equal((await issued).length, 1)
+  assert.ok(await backups.authenticate(signed))
+})
+
 test('reading is allowed in the folder of the backup, on CDN 3 only', async (t) => {
   const { backups, own, userOf, signatures } = await open(t)
   const user = await userOf(await own())
