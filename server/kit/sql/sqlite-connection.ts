@@ -3,13 +3,19 @@ import { Database } from '@signalapp/sqlcipher'
 import { StorageError } from './storage-error.ts'
 
 export type SqliteRole = 'writer' | 'reader'
-export type SqliteSettings = { readonly file: string; readonly key: Uint8Array; readonly role: SqliteRole }
+export type SqliteSettings = {
+  readonly file: string
+  readonly key: Uint8Array
+  readonly role: SqliteRole
+  /** The log keeps former contents of pages: the writer empties it after so long without work, and once an hour. */
+  readonly emptyLogAfterMs: number
+}
 
 const CACHE_KIB: Readonly<Record<SqliteRole, number>> = { writer: 8192, reader: 4096 }
 const WAL_KEPT_BYTES = 32 * 1024 * 1024
 
 /** Throws a StorageError whose sentence says why the file cannot be used. */
-export function openConnection({ file, key, role }: SqliteSettings): Database {
+export function openConnection({ file, key, role }: Pick<SqliteSettings, 'file' | 'key' | 'role'>): Database {
   return explained(file, () => {
     const database = new Database(file)
     database.pragma('cipher_log_level = NONE')
@@ -18,6 +24,8 @@ export function openConnection({ file, key, role }: SqliteSettings): Database {
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = FULL')
     database.pragma('wal_autocheckpoint = 0')
+    // What is deleted is overwritten, also in pages that become free: encrypted or not, it shall not be there.
+    database.pragma('secure_delete = ON')
     database.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`)
     database.pragma(`cache_size = -${CACHE_KIB[role]}`)
     if (role === 'reader') database.pragma('query_only = ON')

@@ -9,12 +9,16 @@ export type WorkerReady = { readonly ready: true } | { readonly ready: false; re
 export type WorkerSettings = SqliteSettings & { readonly bell: Int32Array<SharedArrayBuffer> }
 
 const CHECKPOINT_PAGES = 4000
+/** However much there is to do, the log holds nothing that is older. */
+const EMPTY_LOG_EVERY_MS = 3_600_000
 /** The thread sleeps on its bell, so it must let its event loop turn now and then (finalizers run there). */
 const BATCHES_PER_TURN = 100
 const port = parentPort!
 const settings = workerData as WorkerSettings
 const isWriter = settings.role === 'writer'
 let walPages = 0
+/** Since when the log holds former contents of pages; nothing while it is empty. */
+let logSinceMs: number | undefined
 
 function open(): [Database, Database | undefined] | undefined {
   try {
@@ -30,10 +34,14 @@ function open(): [Database, Database | undefined] | undefined {
 
 function serve(database: Database, lock: Database | undefined): void {
   const batches = new SqliteBatches(database, settings.role)
-  if (isWriter) database.setWalHook((_name, pages) => (walPages = pages))
+  if (isWriter)
+    database.setWalHook((_name, pages) => {
+      walPages = pages
+      logSinceMs ??= Date.now()
+    })
   const turn = () => {
     for (let left = BATCHES_PER_TURN; left > 0; left--) {
-      const packed = nextMessage()
+      const packed = nextMessage(database)
       if (packed === 'close') return close(database, lock)
       answer(batches, packed)
       if (walPages >= CHECKPOINT_PAGES) checkpoint(database)
@@ -44,12 +52,13 @@ function serve(database: Database, lock: Database | undefined): void {
   turn()
 }
 
-function nextMessage(): ArrayBuffer | 'close' {
+function nextMessage(database: Database): ArrayBuffer | 'close' {
   for (;;) {
     const rung = Atomics.load(settings.bell, 0)
     const received = receiveMessageOnPort(port)
     if (received) return received.message
-    Atomics.wait(settings.bell, 0, rung)
+    const patienceMs = logSinceMs === undefined ? Number.POSITIVE_INFINITY : settings.emptyLogAfterMs
+    if (Atomics.wait(settings.bell, 0, rung, patienceMs) === 'timed-out') emptyLog(database)
   }
 }
 
@@ -60,8 +69,16 @@ function answer(batches: SqliteBatches, packed: ArrayBuffer): void {
 }
 
 function checkpoint(database: Database): void {
-  database.pragma('wal_checkpoint(PASSIVE)')
   walPages = 0
+  const isOld = logSinceMs !== undefined && Date.now() - logSinceMs >= EMPTY_LOG_EVERY_MS
+  if (isOld) emptyLog(database)
+  else database.pragma('wal_checkpoint(PASSIVE)')
+}
+
+/** Takes the log into the database and cuts it to nothing; a reader in the way means to try again later. */
+function emptyLog(database: Database): void {
+  const [outcome] = database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+  if (outcome.busy === 0) logSinceMs = undefined
 }
 
 function close(database: Database, lock: Database | undefined): void {

@@ -11,9 +11,12 @@ export type SqliteConfig = {
   readonly key: Uint8Array
   /** Reader threads; 1 unless told. */
   readonly readers?: number
+  /** How long after the last commit the write-ahead log is emptied; a minute unless told. */
+  readonly emptyLogAfterMs?: number
 }
 
 const KEY_BYTES = 32
+const EMPTY_LOG_AFTER_MS = 60_000
 /** A commit is one fsync for however many lists: under load there is no need of more of them than this allows. */
 const COMMIT_SPACING_MS = 2
 
@@ -24,10 +27,11 @@ const COMMIT_SPACING_MS = 2
 export async function openSqlite(config: SqliteConfig, onFatal: (error: Error) => void): Promise<Sql> {
   const { file, key } = config
   if (key.length !== KEY_BYTES) throw new StorageError('The database key must be 32 bytes long.')
-  const writer = await SqliteThread.start({ file, key, role: 'writer' })
+  const emptyLogAfterMs = config.emptyLogAfterMs ?? EMPTY_LOG_AFTER_MS
+  const writer = await SqliteThread.start({ file, key, role: 'writer', emptyLogAfterMs })
   try {
     const readers = Array.from({ length: config.readers ?? 1 }, () =>
-      SqliteThread.start({ file, key, role: 'reader' }),
+      SqliteThread.start({ file, key, role: 'reader', emptyLogAfterMs }),
     )
     return new Sqlite(writer, await Promise.all(readers), onFatal)
   } catch (error) {
