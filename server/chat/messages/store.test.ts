@@ -109,3 +109,56 @@ forEachEngine('a list that cannot be written whole is not written at all', async
   await assert.rejects(fill(queue, [2, 1]))
   assert.deepEqual(await seqsOf(queue), [1])
 })
+
+forEachEngine(
+  'copies that share content are whole in every queue, and the content goes with the last',
+  async (open) => {
+    const sql = await openChatStorage(open)
+    const store = new MessageStore(sql)
+    const queues = neighbours()
+    const content = { id: randomBytes(16), bytes: randomBytes(300) }
+    const alone = { id: randomBytes(16), bytes: randomBytes(5) }
+    const heads = queues.map(() => randomBytes(20))
+    await store.write([
+      store.share(content, 0),
+      ...queues.map((queue, index) => store.addSharing(queue, 11, heads[index]!, content)),
+      store.share(alone, 0),
+      store.addSharing(queues[0], 13, Buffer.of(9), alone),
+      ...queues.map((queue) => store.add(queue, { seq: 12, envelope: Buffer.of(1) })),
+    ])
+    const kept = async () => (await sql.read('SELECT id FROM shared_contents')).length
+    for (const [index, queue] of queues.entries()) {
+      const [first, second] = await store.page(queue, 0, ALL)
+      assert.deepEqual(Buffer.from(first!.envelope), Buffer.concat([heads[index]!, content.bytes]))
+      assert.deepEqual(plain(second), plain({ seq: 12, envelope: Buffer.of(1) }))
+    }
+    await store.write(store.removeSharing(queues[0], 11, 13))
+    assert.deepEqual([await seqsIn(store, queues[0]), await kept()], [[], 1])
+    await store.write(store.clearDevice(queues[1]!.aci, 2))
+    await store.write(store.clear(queues[3]!.aci))
+    assert.equal(await kept(), 1)
+    assert.equal(await store.expire(12, 10), false)
+    assert.deepEqual([await seqsIn(store, queues[2]!), await kept()], [[12], 0])
+  },
+)
+
+forEachEngine('a shared content outlives neither its last copy’s expiry nor goes before it', async (open) => {
+  const sql = await openChatStorage(open)
+  const store = new MessageStore(sql)
+  const queue = newQueue()
+  const content = { id: randomBytes(16), bytes: randomBytes(5) }
+  await store.write([
+    store.share(content, 2),
+    ...[3, 5, 7].map((seq) => store.addSharing(queue, seq, Buffer.of(8), content)),
+  ])
+  const kept = async () => (await sql.read('SELECT id FROM shared_contents')).length
+  await store.expire(6, 1)
+  await store.expire(6, 1)
+  assert.deepEqual([await seqsIn(store, queue), await kept()], [[7], 1])
+  await store.expire(8, 10)
+  assert.deepEqual([await seqsIn(store, queue), await kept()], [[], 0])
+})
+
+async function seqsIn(store: MessageStore, queue: Queue): Promise<number[]> {
+  return (await store.page(queue, 0, ALL)).map(({ seq }) => seq)
+}
