@@ -5,8 +5,12 @@ import {
   type BackupAuthCredential,
   BackupAuthCredentialRequestContext,
   BackupAuthCredentialResponse,
-  type GenericServerPublicParams,
+  GenericServerPublicParams,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import type { Ready } from '../../server/up.ts'
+import { authorizationOf, Https } from './https.ts'
+import type { Registered } from './register.ts'
+import { expectStatus } from './rest.ts'
 
 export type BackupKind = 'messages' | 'media'
 /** What the server issued for one day. */
@@ -53,3 +57,30 @@ export const zkHeaders = (signed: ReturnType<OwnBackup['present']>) => ({
   'x-signal-zk-auth': Buffer.from(signed.presentation).toString('base64'),
   'x-signal-zk-auth-signature': Buffer.from(signed.signature).toString('base64'),
 })
+
+const DAY_SECONDS = 86_400
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+
+/** Sets up backups for an account, and shows today's credential for its media. */
+export async function shownBackup(
+  ready: Ready,
+  account: Registered,
+): Promise<ReturnType<OwnBackup['present']>> {
+  await using https = Https.open(ready, 2)
+  const own = new OwnBackup(account.aci.getServiceIdString())
+  const headers = authorizationOf(account)
+  const request = text(own.request)
+  const json = { messagesBackupAuthCredentialRequest: request, mediaBackupAuthCredentialRequest: request }
+  expectStatus(204, await https.call('PUT', '/v1/archives/backupid', { headers, json }))
+  const day = Math.floor(Date.now() / 1000 / DAY_SECONDS) * DAY_SECONDS
+  const path = `/v1/archives/auth?redemptionStartSeconds=${day}&redemptionEndSeconds=${day}`
+  const [issued] = (await https.call('GET', path, { headers })).json.credentials.media
+  const keys = new GenericServerPublicParams(
+    new Uint8Array(Buffer.from(ready.keys.backupServerPublicParams, 'base64')),
+  )
+  const credential = Buffer.from(issued.credential, 'base64')
+  const signed = own.present(own.receive({ credential, redemptionSeconds: day }, keys), keys)
+  const key = { backupIdPublicKey: text(own.publicKey) }
+  expectStatus(204, await https.call('PUT', '/v1/archives/keys', { headers: zkHeaders(signed), json: key }))
+  return signed
+}

@@ -9,6 +9,7 @@ import type { Ready } from '../../server/up.ts'
 import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
 import type { NamedRoute } from '../../wire/routes.ts'
 import type { ServiceId } from '../../wire/types.ts'
+import { zkHeaders } from '../client/backup-owner.ts'
 import { basic } from '../client/https.ts'
 import { base64, ecJson, makeOneTimeKeys, signedJson } from '../client/identity-keys.ts'
 import { linkBody, newKeysOf } from '../client/linked-device.ts'
@@ -34,6 +35,8 @@ export type Cast = {
   /** A verification session that is open. */
   readonly sessionId: string
   readonly ready: Ready
+  /** A backup of somebody's, as the one shows it who may use it. */
+  readonly backup: Parameters<typeof zkHeaders>[0]
   /** Lets one device onto the account of `own`; empty if that has as many as it may. */
   readonly linkToken: string
 }
@@ -206,8 +209,6 @@ const QUERY: Readonly<Record<string, string>> = {
 const HEADERS: Readonly<Record<string, string>> = {
   'x-signal-agent': 'OWA',
   'if-none-match': '"x"',
-  'x-signal-zk-auth': randomBytes(300).toString('base64'),
-  'x-signal-zk-auth-signature': randomBytes(64).toString('base64'),
 }
 
 function need<T>(found: T | undefined, what: string): T {
@@ -224,10 +225,11 @@ export function exampleOf({ capability, name, route }: NamedRoute, cast: Cast): 
     route.body.contentType === undefined
       ? undefined
       : need(BODIES[`${capability}.${name}`], `the body of ${name}`)
+  const headers: Readonly<Record<string, string>> = { ...HEADERS, ...zkHeaders(cast.backup) }
   return {
     params: of(route.params, (key) => need(PARAMS[key], `the parameter ${key}`)(cast)),
     query: of(route.query, (key) => need(QUERY[key], `the query ${key}`)),
-    headers: of(route.headers, (key) => need(HEADERS[key], `the header ${key}`)),
+    headers: of(route.headers, (key) => need(headers[key], `the header ${key}`)),
     body: body?.(cast),
   }
 }

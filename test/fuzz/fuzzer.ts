@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { LIMITER_NAMES } from '../../server/kit/limiters.ts'
 import type { Sql } from '../../server/kit/sql/sql.ts'
 import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
+import { shownBackup } from '../client/backup-owner.ts'
 import { authorizationOf } from '../client/https.ts'
 import { newNumber, type Registered, register } from '../client/register.ts'
 import { Constellation } from '../constellation.ts'
@@ -66,7 +67,15 @@ export class Fuzzer {
     const [own, other] = await Promise.all([register(server), register(server)])
     const doors = await Doors.open(server.ready, own)
     await putWhatIsWaitedFor(doors, own)
-    return new Fuzzer(server, doors, { own, other, sessionId: '', linkToken: '', ready: server.ready })
+    const backup = await shownBackup(server.ready, other)
+    return new Fuzzer(server, doors, {
+      own,
+      other,
+      backup,
+      sessionId: '',
+      linkToken: '',
+      ready: server.ready,
+    })
   }
 
   get cast(): Cast {

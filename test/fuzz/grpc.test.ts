@@ -13,8 +13,8 @@ import { Fuzzer } from './fuzzer.ts'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 150)
 const SEED = process.env['FUZZ_SEED']
-/** OK, INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAUTHENTICATED. */
-const STATUSES = ['0', '3', '5', '8', '12', '16']
+/** OK, INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, ABORTED (a stream's no), UNIMPLEMENTED, UNAUTHENTICATED. */
+const STATUSES = ['0', '3', '5', '8', '10', '12', '16']
 /** INTERNAL says that the framing was broken, which only the client can do. */
 const FRAMING = [...STATUSES, '13']
 
@@ -47,7 +47,9 @@ async function call(service: Service, rpc: Rpc, body: Uint8Array): Promise<strin
 
 /** A request that means something, whichever RPC it is for: codecs leave out what they do not know. */
 function example(rpc: Rpc): Uint8Array {
-  const { own, other } = fuzzer.cast
+  const { own, other, backup } = fuzzer.cast
+  const mediaId = Buffer.alloc(15, 1)
+  const layer = { hmacKey: Buffer.alloc(32), encryptionKey: Buffer.alloc(32) }
   const id = { identityType: 1, uuid: uuidToBytes(other.aci.getServiceIdString()) }
   const copy = { registrationId: other.keys.aci.registrationId, payload: Buffer.from('x'), type: 1 }
   const key = own.keys.aci.signedPreKey
@@ -62,6 +64,10 @@ function example(rpc: Rpc): Uint8Array {
       preKeys: [signed],
       signedPreKey: signed,
       messages: { timestamp: 5, messages: { 1: copy } },
+      signedPresentation: { presentation: backup.presentation, presentationSignature: backup.signature },
+      items: [{ cdn: 3, sourceAttachmentCdn: 3, sourceKey: 'abc', objectLength: 5, mediaId, ...layer }],
+      uploadLength: 5,
+      media: {},
       authorization: 'unidentifiedAccessKey',
       unidentifiedAccessKey: other.accessKey,
     })
