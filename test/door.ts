@@ -37,6 +37,7 @@ const routes = {
   none: route({ ...about, method: 'GET', path: '/none', replies: { 204: nothing } }),
   same: route({ ...about, method: 'GET', path: '/same', replies: { 304: nothing } }),
   look: route({ ...about, method: 'HEAD', path: '/look', replies: { 200: nothing } }),
+  patient: route({ ...about, method: 'GET', path: '/patient', replies: { 204: nothing } }),
   slow: route({ ...about, method: 'POST', path: '/slow', body: octets(), replies: { 200: octets() } }),
 }
 
@@ -75,6 +76,7 @@ export async function openDoor(t: TestContext) {
   })
   const clock = new ManualClock()
   const gate = new Gate()
+  const waiting = new Inbox<'comes' | 'goes'>('somebody who waits')
   const bugs: unknown[] = []
   const onBug = (error: unknown) => void bugs.push(error)
   const bound = implement(routes, {
@@ -84,6 +86,12 @@ export async function openDoor(t: TestContext) {
     none: async () => ({ status: 204 }),
     same: async () => ({ status: 304 }),
     look: async () => ({ status: 200 }),
+    patient: async ({ asker }) => {
+      waiting.put('comes')
+      await new Promise<void>((resolve) => asker.onGone(resolve))
+      waiting.put('goes')
+      return { status: 204 }
+    },
     slow: async ({ body }) => {
       await gate.pass()
       return { status: 200, body }
@@ -120,5 +128,5 @@ export async function openDoor(t: TestContext) {
     await close(0)
     if (bugs.length > 0) throw new AggregateError(bugs, 'the doors met bugs of their own')
   })
-  return { ready, doors, clock, gate, sockets, websockets, close }
+  return { ready, doors, clock, gate, waiting, sockets, websockets, close }
 }

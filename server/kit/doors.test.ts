@@ -14,8 +14,8 @@ import type { Ready } from '../up.ts'
 
 const PATH = '/v1/websocket/'
 
-/** Bytes to the server as they are, and all that comes back until it closes or the head is over. */
-async function rawHttp1({ urls, tls }: Ready, text: string): Promise<string> {
+/** A connection on which a request was sent as it is. */
+async function rawHttp1Open({ urls, tls }: Ready, text: string) {
   const { hostname, port } = new URL(urls.chat)
   const socket = connectTls({
     host: hostname,
@@ -25,6 +25,12 @@ async function rawHttp1({ urls, tls }: Ready, text: string): Promise<string> {
   })
   await once(socket, 'secureConnect')
   socket.write(text)
+  return socket
+}
+
+/** Bytes to the server as they are, and all that comes back until it closes or the head is over. */
+async function rawHttp1(ready: Ready, text: string): Promise<string> {
+  const socket = await rawHttp1Open(ready, text)
   let answer = ''
   for await (const chunk of socket) {
     answer += chunk
@@ -260,4 +266,29 @@ test('one address has so many connections and no more, and loopback as many as i
       [true, true, true, true],
       address,
     )
+})
+
+test('whoever works on a request hears that its client is gone, through every door', async (t) => {
+  const { ready, waiting } = await openDoor(t)
+  const leaveHttp1 = async () => {
+    const socket = await rawHttp1Open(ready, 'GET /patient HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    return () => socket.destroy()
+  }
+  const leaveHttp2 = async () => {
+    const session = connectHttp2(ready.urls.chat, { ca: readFileSync(ready.tls.caPem) })
+    session.on('error', () => {})
+    session.request({ ':path': '/patient' }).on('error', () => {})
+    return () => session.destroy()
+  }
+  const leaveSocket = async () => {
+    const socket = await RawSocket.open(ready, 1)
+    void socket.ask('GET', '/patient').catch(() => {})
+    return () => socket.websocket.terminate()
+  }
+  for (const enter of [leaveHttp1, leaveHttp2, leaveSocket]) {
+    const leave = await enter()
+    assert.equal(await waiting.next(), 'comes')
+    leave()
+    assert.equal(await waiting.next(), 'goes')
+  }
 })

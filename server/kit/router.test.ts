@@ -43,6 +43,14 @@ const things = {
     body: octets(),
     replies: { 200: octets() },
   }),
+  own: route({
+    method: 'GET',
+    path: '/own',
+    auth: 'none',
+    socket: 'provisioning',
+    summary: '',
+    replies: { 200: nothing },
+  }),
   fail: route({ method: 'GET', path: '/fail', auth: 'none', summary: '', replies: { 200: nothing } }),
 }
 
@@ -56,6 +64,7 @@ function open(fail: () => unknown = () => ({ status: 200 })) {
         : { status: 200, body: { bytes: body.bytes }, headers: { ETag: '"x"' } },
     look: async () => ({ status: 404 }),
     raw: async ({ body }) => ({ status: 200, body }),
+    own: async () => ({ status: 200 }),
     fail: async () => fail() as never,
   })
   const router = new Router(bound, {
@@ -254,4 +263,17 @@ test('whatever is asked, there is an answer, and it is no bug', async () => {
     { numRuns: 2_000 },
   )
   assert.deepEqual(bugs, [])
+})
+
+test('a socket of its own kind serves the routes that were made for it, and nothing else does', async () => {
+  const { ask } = open()
+  const socket = { door: 'websocket', remoteAddress: '192.0.2.1', device: undefined } as const
+  const kinds = [socket, { ...socket, socket: 'provisioning' as const }]
+  const statuses = async (channel: (typeof kinds)[number]) =>
+    Promise.all(['/own', '/fail'].map(async (path) => (await ask('GET', path, { channel })).status))
+  assert.equal((await ask('GET', '/own')).status, 404)
+  assert.deepEqual(await Promise.all(kinds.map(statuses)), [
+    [404, 200],
+    [200, 404],
+  ])
 })

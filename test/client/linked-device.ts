@@ -40,17 +40,6 @@ export async function linkDevice(
   return await linkWith(https, primary, provisioningCode, options)
 }
 
-/** `linkDevice`, for tests that count on an id. */
-export async function addLinkedDevice(
-  server: SignalServer,
-  primary: Registered,
-  deviceId: number,
-): Promise<Registered> {
-  const linked = await linkDevice(server, primary)
-  if (linked.deviceId !== deviceId) throw new Error(`the new device is ${linked.deviceId}`)
-  return linked
-}
-
 /** The last step alone: the token is there, however it came. */
 export async function linkWith(
   https: Https,

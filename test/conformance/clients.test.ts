@@ -9,7 +9,7 @@ import { Messages } from '../../wire/gen/messages.js'
 import { RemoteConfiguration } from '../../wire/gen/remote_configuration.js'
 import { GrpcClient } from '../client/grpc.ts'
 import { authorizationOf, Https } from '../client/https.ts'
-import { addLinkedDevice } from '../client/linked-device.ts'
+import { linkDevice } from '../client/linked-device.ts'
 import { HTTP_VERSIONS, openNet } from '../client/net.ts'
 import { knock } from '../client/raw-socket.ts'
 import { type Registered, register } from '../client/register.ts'
@@ -46,7 +46,7 @@ before(async () => {
   server = await Constellation.open({ clock, config: { clients: rules, remoteConfig: REMOTE } })
   strict = await Constellation.open({ config: { clients: { unrecognizedUserAgents: 'refused' } } })
   account = await register(server)
-  linked = await addLinkedDevice(server, account, 2)
+  linked = await linkDevice(server, account)
 })
 after(async () => {
   await server.close()

@@ -60,6 +60,18 @@ test('an archive is for one device in one life: not for its successor, nor for a
   assert.equal(await soon(transfers.waitForArchive(linked, 1, patient)), undefined)
 })
 
+test('whoever still waits when its device was removed gets nothing of what its successor gets', async (t) => {
+  const { rules, transfers, devices, aci, primary, linked, to, sql } = await open(t)
+  const waiting = transfers.waitForArchive(linked, 30, patient)
+  const refused = assert.rejects(waiting, refusedAs('invalid-credentials'))
+  await sql.idle()
+  await devices.remove(primary, 2)
+  await join(rules, aci, newDevice({ registrationId: to.registrationId }))
+  await transfers.putArchive(primary, to, archive)
+  await refused
+  assert.equal(rules.waits.size, 0)
+})
+
 test('how the new device wants the data reaches whoever knows the token, for an hour', async (t) => {
   const { transfers, sql, clock, soon } = await open(t)
   const waiting = transfers.waitForRestoreRequest('token', 30, ADDRESS, patient)

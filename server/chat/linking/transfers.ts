@@ -62,7 +62,12 @@ export class Transfers {
     const { device } = await accounts.of(caller)
     const destination = { ...caller, registrationId: device.registrationId }
     const wait = { key: archiveKey(destination), timeoutMs, asker }
-    return waits.until(wait, () => store.archive(destination, clock.nowMs()))
+    return waits.until(wait, async () => {
+      const { device: now } = await accounts.of(caller)
+      // What waits for a device that is gone must not get what is meant for its successor.
+      if (now.createdAtMs !== device.createdAtMs) throw new Refusal('invalid-credentials')
+      return store.archive(destination, clock.nowMs())
+    })
   }
 
   async putRestoreRequest(token: string, request: RestoreRequest, remoteAddress: string): Promise<void> {
