@@ -39,6 +39,8 @@ export type Cast = {
   readonly backup: Parameters<typeof zkHeaders>[0]
   /** Lets one device onto the account of `own`; empty if that has as many as it may. */
   readonly linkToken: string
+  /** The identifier of a token by which a device was linked to the account of `own`. */
+  readonly usedTokenId: string
 }
 
 export const RESTORE_TOKEN = 'a restore token'
@@ -183,7 +185,7 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   version: ({ own }) => profileKeysOf(own).version,
   credentialRequest: ({ own, ready }) => profileKeysOf(own).request(ready).hex,
   deviceId: () => '7',
-  tokenIdentifier: () => Buffer.alloc(32, 1).toString('base64url'),
+  tokenIdentifier: ({ usedTokenId }) => usedTokenId,
   token: () => RESTORE_TOKEN,
   address: () => randomBytes(16).toString('base64url'),
   sessionId: (cast) => cast.sessionId,

@@ -4,7 +4,8 @@ import { LIMITER_NAMES } from '../../server/kit/limiters.ts'
 import type { Sql } from '../../server/kit/sql/sql.ts'
 import { allRoutes, type NamedRoute } from '../../wire/routes.ts'
 import { shownBackup } from '../client/backup-owner.ts'
-import { authorizationOf } from '../client/https.ts'
+import { authorizationOf, basic } from '../client/https.ts'
+import { linkBody, newKeysOf } from '../client/linked-device.ts'
 import { newNumber, type Registered, register } from '../client/register.ts'
 import { Constellation } from '../constellation.ts'
 import { type Door, Doors } from './doors.ts'
@@ -28,18 +29,33 @@ const PROTOTYPE_NAMES = prototypeNames()
 
 const whoami = allRoutes().find(({ name }) => name === 'whoami')!
 
-/** Long polls whose answer is there already: nobody waits for it a thousand times. */
-async function putWhatIsWaitedFor({ all }: Doors, own: Registered): Promise<void> {
+/**
+ * Long polls whose answer is there already: nobody waits for it a thousand times. Gives the identifier of the link token
+ * that was used.
+ */
+async function putWhatIsWaitedFor(doors: Doors, own: Registered): Promise<string> {
   const put = (path: string, headers: Readonly<Record<string, string>>, body: object) =>
-    all[0]!.call('PUT', path, { ...JSON_TYPE, ...headers }, Buffer.from(JSON.stringify(body)))
+    doors.all[0]!.call('PUT', path, { ...JSON_TYPE, ...headers }, Buffer.from(JSON.stringify(body)))
+  const token = await linkTokenOf(doors, own)
+  const stranger = { authorization: basic('x', 'a new password') }
   const replies = [
     await put('/v1/devices/transfer_archive', authorizationOf(own), archiveFor(own)),
     await put(`/v1/devices/restore_account/${encodeURIComponent(RESTORE_TOKEN)}`, {}, restoreRequest),
+    await put('/v1/devices/link', stranger, linkBody(token.verificationCode, newKeysOf(own))),
   ]
   assert.deepEqual(
     replies.map(({ status }) => status),
-    [204, 204],
+    [204, 204, 200],
   )
+  return token.tokenIdentifier
+}
+
+/** Empty where there is no room for another device. */
+async function linkTokenOf({ all }: Doors, own: Registered) {
+  const path = '/v1/devices/provisioning/code'
+  const reply = await all[0]!.call('GET', path, authorizationOf(own), Buffer.alloc(0))
+  const { verificationCode = '', tokenIdentifier = '' } = JSON.parse(Buffer.from(reply.body).toString())
+  return { verificationCode, tokenIdentifier } as Record<'verificationCode' | 'tokenIdentifier', string>
 }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -66,16 +82,10 @@ export class Fuzzer {
     const server = await Constellation.open({ config: { limits, ...config } })
     const [own, other] = await Promise.all([register(server), register(server)])
     const doors = await Doors.open(server.ready, own)
-    await putWhatIsWaitedFor(doors, own)
+    const usedTokenId = await putWhatIsWaitedFor(doors, own)
     const backup = await shownBackup(server.ready, other)
-    return new Fuzzer(server, doors, {
-      own,
-      other,
-      backup,
-      sessionId: '',
-      linkToken: '',
-      ready: server.ready,
-    })
+    const empty = { sessionId: '', linkToken: '', usedTokenId, ready: server.ready }
+    return new Fuzzer(server, doors, { own, other, backup, ...empty })
   }
 
   get cast(): Cast {
@@ -98,17 +108,12 @@ export class Fuzzer {
   async freshCast(named?: NamedRoute): Promise<Cast> {
     const body = Buffer.from(JSON.stringify({ number: newNumber() }))
     const reply = await this.doors.all[0]!.call('POST', '/v1/verification/session', {}, body)
-    const token = await this.doors.all[0]!.call(
-      'GET',
-      '/v1/devices/provisioning/code',
-      authorizationOf(this.#cast.own),
-      Buffer.alloc(0),
-    )
+    const { verificationCode: linkToken } = await linkTokenOf(this.doors, this.#cast.own)
     return {
       ...this.#cast,
       ...(named && isFatal(named) && { own: await register(this.server) }),
       sessionId: JSON.parse(Buffer.from(reply.body).toString()).id as string,
-      linkToken: (JSON.parse(Buffer.from(token.body).toString()).verificationCode as string) ?? '',
+      linkToken,
     }
   }
 
