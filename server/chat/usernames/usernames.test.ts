@@ -120,6 +120,18 @@ test('a name that the account has is reserved and confirmed again without any ef
   assert.equal(await linked(handle), 'encrypted')
 })
 
+test('a name that is confirmed again gets a link if it has none', async (t) => {
+  const { one, own, confirm, usernames, linked } = await open(t)
+  const handle = await own(one, ADA)
+  await usernames.deleteLink(one)
+  const bare = await usernames.confirm(one, ADA.hash, ADA.proof, undefined)
+  assert.deepEqual(bare, { kind: 'confirmed', hash: ADA.hash, handle: undefined })
+  const again = await confirm(one, ADA, Buffer.from('again'))
+  assert.ok(again.kind === 'confirmed' && again.handle && again.handle !== handle)
+  assert.deepEqual([await linked(handle), await linked(again.handle)], [undefined, 'again'])
+  assert.deepEqual(await confirm(one, ADA), again)
+})
+
 test('a proof of another hash, or none, is refused and changes nothing', async (t) => {
   const { one, reserve, usernames, ownerOf } = await open(t)
   assert.equal(await reserve(one, ADA), ADA)

@@ -72,8 +72,9 @@ export class Usernames {
   }
 
   /**
-   * Makes a reserved name the account's; the one before it is held for a week. Nothing happens if the account has the
-   * name already. Without `ciphertext` the name has no link. Refuses (422) a proof that is not one of this hash.
+   * Makes a reserved name the account's; the one before it is held for a week. If the account has the name already, nothing
+   * happens, but that it gets a link if it has none. Without `ciphertext` a new name has no link. Refuses (422) a proof that
+   * is not one of this hash.
    */
   async confirm(
     caller: DeviceAddress,
@@ -85,7 +86,7 @@ export class Usernames {
     verify(proof, hash)
     return this.#accounts.decideBy(caller, async (account): Promise<Decision<Confirmed>> => {
       const nowMs = this.#clock.nowMs()
-      if (isSame(hash, account.usernameHash)) return { outcome: confirmed(hash, account) }
+      if (isSame(hash, account.usernameHash)) return this.#confirmAgain(account, hash, ciphertext)
       if (!isSame(hash, await this.#store.reservedBy(account.aci)))
         return { outcome: { kind: 'not-reserved' } }
       const [claim] = await this.#store.claimsOf([hash])
@@ -165,6 +166,14 @@ export class Usernames {
       this.#store.reserve(aci, hash),
       ...this.#store.unlink(aci, account.usernameLinkHandle),
     ]
+  }
+
+  #confirmAgain(account: Account, hash: Uint8Array, ciphertext: Uint8Array | undefined): Decision<Confirmed> {
+    if (account.usernameLinkHandle !== undefined || !ciphertext) return { outcome: confirmed(hash, account) }
+    const handle = this.#random.uuid()
+    const next = { ...account, usernameLinkHandle: handle }
+    const others = [this.#store.link(account.aci, handle, ciphertext)]
+    return { outcome: confirmed(hash, next), change: { account: next, others } }
   }
 
   #giveUp(account: Account, nowMs: number): Statement[] {
