@@ -8,8 +8,6 @@ import {
   type DeviceId,
   type E164,
   type Pni,
-  PRIMARY_DEVICE,
-  parseAci,
   pniFromUuid,
   type ServiceId,
 } from '../../../wire/types.ts'
@@ -18,15 +16,16 @@ import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import { parseBasic } from '../../kit/router.ts'
 import type { Sql, Statement, Written } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf, type SaltedHash } from './account.ts'
 import { AccountCache } from './account-cache.ts'
+import { Authentication, startOfDay } from './authentication.ts'
 import { type DataReport, dataReport } from './data-report.ts'
-import { passwordMatches } from './device-password.ts'
 import { canonicalForm } from './number-forms.ts'
 import { hashSecret } from './salted-hash.ts'
 import { AccountStore, type Listing } from './store.ts'
+
+export { startOfDay }
 
 const DAY_MS = 86_400_000
 const MAX_RETRIES = 10
@@ -89,17 +88,14 @@ export type AccountsOptions = {
   readonly limits: Limits
 }
 
-/** What a connection proved last. */
-type Proven = { readonly authorization: string; readonly address: DeviceAddress; readonly authHash: string }
-
 export class Accounts {
   readonly #store: AccountStore
   readonly #cache: AccountCache
+  readonly #authentication: Authentication
   readonly #sql: Sql
   readonly #clock: Clock
   readonly #random: Random
   readonly #limits: Limits
-  readonly #proven = new WeakMap<object, Proven>()
   readonly #belongings: Belongings[] = []
   readonly #sendAway: SendAway[] = []
 
@@ -110,6 +106,7 @@ export class Accounts {
     this.#limits = options.limits
     this.#store = new AccountStore(options.sql)
     this.#cache = new AccountCache(this.#store, options.bus)
+    this.#authentication = new Authentication(this.#store, this.#cache, options.clock)
   }
 
   find(id: ServiceId): Promise<Account | undefined> {
@@ -136,24 +133,16 @@ export class Accounts {
   }
 
   /** Checks Basic credentials `<aci>[.<device>]` and notes the day of the visit. */
-  async authenticate(credentials: Credentials): Promise<DeviceAddress | undefined> {
-    return (await this.#check(credentials))?.address
+  authenticate(credentials: Credentials): Promise<DeviceAddress | undefined> {
+    return this.#authentication.check(credentials)
   }
 
-  /**
-   * The same for an `Authorization` header that comes with every call of a connection. What was proven on a connection
-   * is not computed again, as long as the device has the same password and has been here today.
-   */
+  /** The same for an `Authorization` header that comes with every call of a connection. */
   authenticateOn(
     connection: object,
     authorization: string,
   ): Promise<DeviceAddress | undefined> | DeviceAddress | undefined {
-    const proven = this.#proven.get(connection)
-    const account = proven?.authorization === authorization ? this.#cache.peek(proven.address.aci) : undefined
-    const device = account && deviceOf(account, proven!.address.deviceId)
-    if (device && device.authHash === proven!.authHash && !this.#isVisitDue(account, device))
-      return proven!.address
-    return this.#prove(connection, authorization)
+    return this.#authentication.checkOn(connection, authorization)
   }
 
   /** The identity of a phone number, made when it is first asked for; the same however the number is written. */
@@ -419,40 +408,7 @@ export class Accounts {
   listed(numbers: readonly E164[]): Promise<Listing[]> {
     return this.#store.listed(numbers)
   }
-
-  async #prove(connection: object, authorization: string): Promise<DeviceAddress | undefined> {
-    const credentials = parseBasic(authorization)
-    const checked = credentials && (await this.#check(credentials))
-    if (!checked) return undefined
-    const { address, device } = checked
-    this.#proven.set(connection, { authorization, address, authHash: device.authHash })
-    return address
-  }
-
-  /** The device whose password it was, as it was when the password was compared. */
-  async #check(credentials: Credentials): Promise<{ address: DeviceAddress; device: Device } | undefined> {
-    const address = parseUsername(credentials.username)
-    const account = address && (await this.#cache.get(address.aci))
-    const device = account && deviceOf(account, address.deviceId)
-    if (!account || !device || !passwordMatches(device, credentials.password)) return undefined
-    await this.#touch(account, device)
-    return { address, device }
-  }
-
-  /** At most once a day, at a moment of the day that is the account's own, so that the writes spread. */
-  async #touch(account: Account, device: Device): Promise<void> {
-    if (!this.#isVisitDue(account, device)) return
-    await this.#store.touch(account.aci, device.id, startOfDay(this.#clock.nowMs()))
-    this.#cache.changed(account)
-  }
-
-  #isVisitDue(account: Account, device: Device): boolean {
-    const offsetMs = (Number.parseInt(account.aci.slice(-8), 16) % 86_400) * 1000
-    return device.lastSeenMs < startOfDay(this.#clock.nowMs() - offsetMs)
-  }
 }
-
-export const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
 
 export const accessOf = (attributes: Attributes) => ({
   unidentifiedAccessKey: attributes.unidentifiedAccessKey,
@@ -468,12 +424,3 @@ export const allDevicesOf = (account: Account): DeviceId[] => account.devices.ma
 
 export const replaceDevice = (account: Account, device: Device): Device[] =>
   account.devices.map((other) => (other.id === device.id ? device : other))
-
-function parseUsername(username: string): DeviceAddress | undefined {
-  const dot = username.indexOf('.')
-  const aci = parseAci(dot < 0 ? username : username.slice(0, dot))
-  if (!aci) return undefined
-  if (dot < 0) return { aci, deviceId: PRIMARY_DEVICE }
-  const suffix = username.slice(dot + 1)
-  return /^[1-9]\d{0,2}$/.test(suffix) ? { aci, deviceId: Number(suffix) as DeviceId } : undefined
-}

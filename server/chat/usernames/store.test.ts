@@ -5,7 +5,8 @@ import { forEachEngine, type OpenEngine } from '../../../test/engines.ts'
 import { plain } from '../../../test/plain.ts'
 import { newAci } from '../../../test/sample-account.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
-import { type Claim, UsernameStore } from './store.ts'
+import type { Claim } from './claim.ts'
+import { UsernameStore } from './store.ts'
 
 const NOW_MS = 1_700_000_000_000
 

@@ -1,18 +1,6 @@
 import { type Aci, compact, uuidFromBytes, uuidToBytes } from '../../../wire/types.ts'
 import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
-
-export type ClaimState = 'owned' | 'held' | 'reclaimable' | 'reserved'
-
-/** Whose a username is, and how firmly. */
-export type Claim = {
-  readonly hash: Uint8Array
-  readonly aci: Aci
-  readonly state: ClaimState
-  /** The account's version that brought it to this state. */
-  readonly sinceVersion: number
-  /** Absent if and only if it is owned. */
-  readonly expiresAtMs: number | undefined
-}
+import type { Claim, ClaimState } from './claim.ts'
 
 /** The statements go together with a write of the account whose they are: its version keeps them apart. */
 export class UsernameStore {

@@ -8,11 +8,10 @@ import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts, Decision } from '../accounts/accounts.ts'
-import { type Claim, UsernameStore } from './store.ts'
+import { isOpenTo, isSame, ownership, reclaimedHandle, reservation } from './claim.ts'
+import { UsernameStore } from './store.ts'
 
-const MINUTE_MS = 60_000
-const DAY_MS = 24 * 60 * MINUTE_MS
-const RESERVED_MS = 5 * MINUTE_MS
+const DAY_MS = 86_400_000
 /** A name that was given up is its former owner's for so long. */
 const HELD_MS = 7 * DAY_MS
 const MAX_HOLDS = 3
@@ -185,42 +184,11 @@ export class Usernames {
   }
 }
 
-const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
-  other !== undefined && Buffer.compare(one, other) === 0
-
-const isExpired = (claim: Claim, nowMs: number): boolean =>
-  claim.expiresAtMs !== undefined && claim.expiresAtMs <= nowMs
-
-const isOpenTo = (aci: Aci, claim: Claim | undefined, nowMs: number): boolean =>
-  claim === undefined || isExpired(claim, nowMs) || (claim.aci === aci && claim.state !== 'owned')
-
-/** A claim that the account has anyway keeps what it is, and never ends sooner than it would have. */
-function reservation(account: Account, hash: Uint8Array, old: Claim | undefined, nowMs: number): Claim {
-  const expiresAtMs = nowMs + RESERVED_MS
-  if (old?.aci === account.aci && !isExpired(old, nowMs))
-    return { ...old, expiresAtMs: Math.max(old.expiresAtMs ?? 0, expiresAtMs) }
-  return { hash, aci: account.aci, state: 'reserved', sinceVersion: account.version + 1, expiresAtMs }
-}
-
-const ownership = ({ aci, version }: Account, hash: Uint8Array): Claim => ({
-  hash,
-  aci,
-  state: 'owned',
-  sinceVersion: version + 1,
-  expiresAtMs: undefined,
-})
-
 const confirmed = (hash: Uint8Array, account: Account): Confirmed => ({
   kind: 'confirmed',
   hash,
   handle: account.usernameLinkHandle,
 })
-
-/** The handle from before the account was registered anew, if this is the name from then. */
-const reclaimedHandle = (account: Account, claim: Claim | undefined): string | undefined =>
-  claim?.aci === account.aci && claim.state === 'reclaimable' && !account.usernameHash
-    ? account.usernameLinkHandle
-    : undefined
 
 function verify(proof: Uint8Array, hash: Uint8Array): void {
   try {
