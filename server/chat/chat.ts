@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AccountsAnonymous, Accounts as AccountsService } from '../../wire/gen/account.js'
 import { KeysAnonymous } from '../../wire/gen/keys.js'
 import type { Bound } from '../../wire/route.ts'
+import type { Aci } from '../../wire/types.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
@@ -31,7 +32,7 @@ import { BackupMedia } from './backups/backup-media.ts'
 import { BackupUsers } from './backups/backup-user.ts'
 import { Backups } from './backups/backups.ts'
 import { BackupCollection } from './backups/collection.ts'
-import { backupsGrpc } from './backups/grpc.ts'
+import { backupsGrpc, entitlementsGrpc } from './backups/grpc.ts'
 import { noBackupObjects } from './backups/objects.ts'
 import { backupsRest } from './backups/rest.ts'
 import { BackupStore } from './backups/store.ts'
@@ -218,6 +219,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     ...{ store: backupStore, objects, credentials: backupCredentials, clock, random, graceDays, onBug },
   })
   accounts.keeps(backupCredentials)
+  const entitlementOf = (aci: Aci) => backupCredentials.entitlement(aci)
   const usernames = new Usernames({ sql, accounts, limits, clock, random })
   accounts.keeps(usernames)
   const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
@@ -271,7 +273,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const configuration = new Configuration(config.remoteConfig)
   return {
     rest: [
-      ...accountsRest(accounts),
+      ...accountsRest(accounts, entitlementOf),
       ...credentialsRest(credentials),
       ...callingRest(calling),
       ...attachmentsRest(attachments),
@@ -288,8 +290,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...provisioningRest(provisioning),
       ...verificationRest(verification),
       ...registrationLockRest(lock),
-      ...registrationRest(registration),
-      ...changeNumberRest(changeNumber),
+      ...registrationRest(registration, entitlementOf),
+      ...changeNumberRest(changeNumber, entitlementOf),
       ...configurationRest(configuration),
       ...keepaliveRest(),
     ],
@@ -297,6 +299,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       // One service, of which several capabilities bring their parts: what a part brings leaves this list.
       ...implementService(AccountsService, {
         ...accountsGrpc(accounts),
+        ...entitlementsGrpc(backupCredentials),
         ...usernamesGrpc(usernames),
         ...registrationLockGrpc(lock),
         ...recoveryGrpc(recovery),

@@ -10,6 +10,7 @@ import {
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { systemClock } from '../../server/kit/clock.ts'
 import { type UploadClaims, UploadSignatures } from '../../server/kit/upload-signatures.ts'
+import { Accounts } from '../../wire/gen/account.js'
 import { BackupStreamClosed, Backups, BackupsAnonymous } from '../../wire/gen/backups.js'
 import { Status } from '../../wire/gen/rpc.js'
 import { type BackupKind, OwnBackup, zkHeaders } from '../client/backup-owner.ts'
@@ -20,6 +21,7 @@ import { type Registered, register } from '../client/register.ts'
 import { fetchJson } from '../client/rest.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { Constellation } from '../constellation.ts'
+import { plain } from '../plain.ts'
 import { receiptPresentation } from '../receipt.ts'
 
 const DAY_S = 86_400
@@ -396,7 +398,18 @@ describe("backups by libsignal's calls over gRPC", () => {
     await using grpc = GrpcClient.open(server.ready)
     const set = await grpc.call(Backups.rpcs.setBackupId, request, authorizationOf(client.account))
     assert.equal(set.code, 0)
+    const seen = async () => {
+      const { entitlements } = (await fetchJson(auth, 'GET', '/v1/accounts/whoami')).json
+      const { reply } = await grpc.call(Accounts.rpcs.getEntitlements, {}, authorizationOf(client.account))
+      return [entitlements, plain(reply!.backup)]
+    }
+    assert.deepEqual(await seen(), [{ badges: [], backup: null }, null])
     await auth.redeemBackupReceipt({ presentation })
+    const expirationSeconds = today() + 30 * DAY_S
+    assert.deepEqual(await seen(), [
+      { badges: [], backup: { backupLevel: 201, expirationSeconds } },
+      { level: 201, expirationEpochSeconds: expirationSeconds },
+    ])
     const late = await setUp(2)
     await using https = Https.open(server.ready, 2)
     const { status } = await https.call('POST', '/v1/archives/redeem-receipt', {

@@ -103,9 +103,7 @@ export const LEDGER: readonly Section[] = [
     entries: [
       ...rest({
         'PUT /v1/accounts/attributes': done,
-        'GET /v1/accounts/whoami': partly(
-          'entitlements are always empty: there are no badges, and backups are issue 3',
-        ),
+        'GET /v1/accounts/whoami': done,
         'PUT /v2/accounts/phone_number_discoverability': done,
         'GET /v2/accounts/data_report': done,
         'HEAD /v1/accounts/account/{serviceId}': done,
@@ -114,7 +112,7 @@ export const LEDGER: readonly Section[] = [
       }),
       ...rpcs('org.signal.chat.account.Accounts', {
         GetAccountIdentity: done,
-        GetEntitlements: partly('always empty: there are no badges, and backups are issue 3'),
+        GetEntitlements: done,
         DeleteAccount: done,
         SetRegistrationLock: done,
         ClearRegistrationLock: done,

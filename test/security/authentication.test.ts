@@ -155,6 +155,7 @@ test('A1: secrets are compared in constant time', () => {
     ['verification/verification.ts', 'codeDigest'],
     ['keys/keys.ts', 'digest'],
     ['../kit/external-credentials.ts', 'signature'],
+    ['../kit/upload-signatures.ts', 'signature'],
   ] as const) {
     const text = readFileSync(join(root, file), 'utf8')
     assert.match(text, /timingSafeEqual\(/, file)

@@ -63,7 +63,10 @@ export const AccountIdentity = z.object({
   usernameHash: base64('url').nullable(),
   usernameLinkHandle: z.string().nullable(),
   storageCapable: z.boolean(),
-  entitlements: z.object({ badges: z.array(z.never()), backup: z.null() }),
+  entitlements: z.object({
+    badges: z.array(z.never()),
+    backup: z.object({ backupLevel: z.int(), expirationSeconds: z.int() }).nullable(),
+  }),
 })
 
 /** The account is locked for so many milliseconds; the credentials reach the PIN that opens it. */

@@ -17,7 +17,6 @@ export const accountsGrpc = (
 ): Pick<
   GrpcHandlers<typeof AccountsService>,
   | 'getAccountIdentity'
-  | 'getEntitlements'
   | 'configureUnidentifiedAccess'
   | 'setDiscoverableByPhoneNumber'
   | 'getAccountDataReport'
@@ -27,10 +26,6 @@ export const accountsGrpc = (
   async getAccountIdentity(_, { device }) {
     const { account } = await accounts.of(device)
     return { accountIdentifiers: toAccountIdentifiers(account) }
-  },
-  async getEntitlements(_, { device }) {
-    await accounts.of(device)
-    return {}
   },
   async configureUnidentifiedAccess(request, { device }) {
     await accounts.setUnidentifiedAccess(device, readAccessKey(request))

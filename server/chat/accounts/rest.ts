@@ -2,13 +2,13 @@ import { accountsRoutes } from '../../../wire/rest/accounts.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
 import type { Accounts } from './accounts.ts'
 import { attributesOf } from './attributes.ts'
-import { identityBody } from './identity-body.ts'
+import { type EntitlementOf, identityBody } from './identity-body.ts'
 
-export const accountsRest = (accounts: Accounts): Bound[] =>
+export const accountsRest = (accounts: Accounts, entitlementOf: EntitlementOf): Bound[] =>
   implement(accountsRoutes, {
     async whoami({ caller }) {
       const { account } = await accounts.of(caller)
-      return { status: 200, body: identityBody(account) }
+      return { status: 200, body: await identityBody(account, entitlementOf) }
     },
     async setAttributes({ caller, body, headers }) {
       await accounts.setAttributes(caller, attributesOf(body, headers['x-signal-agent']))

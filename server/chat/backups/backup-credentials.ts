@@ -106,6 +106,13 @@ export class BackupCredentials {
     return redeemed === 'used' ? 'invalid' : redeemed
   }
 
+  /** What a receipt still pays for; what everybody has is no entitlement. */
+  async entitlement(aci: Aci): Promise<{ backupLevel: number; expirationSeconds: number } | undefined> {
+    const paidUntilMs = (await this.#store.find(aci))?.paidUntilMs ?? 0
+    if (paidUntilMs <= this.#options.clock.nowMs()) return undefined
+    return { backupLevel: BackupLevel.Paid, expirationSeconds: paidUntilMs / 1000 }
+  }
+
   /** Forgets receipts that can't be redeemed any more. */
   forgetReceipts(): Promise<void> {
     return this.#store.forgetReceipts(this.#options.clock.nowMs() - RECEIPT_PADDING_MS)

@@ -1,4 +1,5 @@
 import { BackupCredentialType } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import type { Accounts } from '../../../wire/gen/account.js'
 import {
   BackupStreamClosed,
   BackupsAnonymous,
@@ -7,7 +8,7 @@ import {
   type GetUploadFormRequest,
   type SignedPresentation,
 } from '../../../wire/gen/backups.js'
-import { type GrpcMethod, implementService, type Replies } from '../../kit/grpc-service.ts'
+import { type GrpcHandlers, type GrpcMethod, implementService, type Replies } from '../../kit/grpc-service.ts'
 import { GrpcCode, GrpcFailure } from '../../kit/grpc-status.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { BackupCredentials } from './backup-credentials.ts'
@@ -124,6 +125,20 @@ export function backupsGrpc(
     }),
   ]
 }
+
+export const entitlementsGrpc = (
+  credentials: BackupCredentials,
+): Pick<GrpcHandlers<typeof Accounts>, 'getEntitlements'> => ({
+  async getEntitlements(_, { device }) {
+    const entitlement = await credentials.entitlement(device.aci)
+    return {
+      backup: entitlement && {
+        level: entitlement.backupLevel,
+        expirationEpochSeconds: entitlement.expirationSeconds,
+      },
+    }
+  },
+})
 
 /** A stream has no reply for it: the reason is a detail of its end. */
 function closeStream(): never {

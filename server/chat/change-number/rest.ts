@@ -1,11 +1,11 @@
 import { changeNumberRoutes } from '../../../wire/rest/change-number.ts'
 import { type Bound, implement, type ReplyOf } from '../../../wire/route.ts'
 import type { DeviceId } from '../../../wire/types.ts'
-import { identityBody } from '../accounts/identity-body.ts'
+import { type EntitlementOf, identityBody } from '../accounts/identity-body.ts'
 import { lockedBody } from '../registration-lock/rest.ts'
 import type { Changed, ChangeNumber } from './change-number.ts'
 
-export const changeNumberRest = (changeNumber: ChangeNumber): Bound[] =>
+export const changeNumberRest = (changeNumber: ChangeNumber, entitlementOf: EntitlementOf): Bound[] =>
   implement(changeNumberRoutes, {
     async change({ caller, body }) {
       const changed = await changeNumber.change(caller, {
@@ -24,7 +24,7 @@ export const changeNumberRest = (changeNumber: ChangeNumber): Bound[] =>
         lastResortKeys: byDevice(body.devicePniPqLastResortPrekeys),
         registrationIds: byDevice(body.pniRegistrationIds),
       })
-      return reply(changed)
+      return reply(changed, entitlementOf)
     },
   })
 
@@ -35,8 +35,12 @@ const REFUSED = {
   'too-large': 413,
 } as const
 
-function reply(changed: Changed): ReplyOf<typeof changeNumberRoutes.change> {
-  if (changed.kind === 'changed') return { status: 200, body: identityBody(changed.account) }
+async function reply(
+  changed: Changed,
+  entitlementOf: EntitlementOf,
+): Promise<ReplyOf<typeof changeNumberRoutes.change>> {
+  if (changed.kind === 'changed')
+    return { status: 200, body: await identityBody(changed.account, entitlementOf) }
   if (changed.kind === 'locked') return { status: 423, body: lockedBody(changed) }
   if (changed.kind !== 'mismatched') return { status: REFUSED[changed.kind] }
   if (changed.stale.length > 0) return { status: 410, body: { staleDevices: [...changed.stale] } }

@@ -1,6 +1,6 @@
 import { registrationRoutes } from '../../../wire/rest/registration.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
-import { identityBody } from '../accounts/identity-body.ts'
+import { type EntitlementOf, identityBody } from '../accounts/identity-body.ts'
 import { lockedBody } from '../registration-lock/rest.ts'
 import type { Registration } from './registration.ts'
 
@@ -15,7 +15,7 @@ const REFUSED = {
   closed: 403,
 } as const
 
-export const registrationRest = (registration: Registration): Bound[] =>
+export const registrationRest = (registration: Registration, entitlementOf: EntitlementOf): Bound[] =>
   implement(registrationRoutes, {
     async register({ caller, body, headers }) {
       const registered = await registration.register(caller, body, headers['x-signal-agent'])
@@ -24,7 +24,10 @@ export const registrationRest = (registration: Registration): Bound[] =>
       const { account, previous } = registered
       return {
         status: 200,
-        body: { ...identityBody(account, previous), reregistration: previous !== undefined },
+        body: {
+          ...(await identityBody(account, entitlementOf, previous)),
+          reregistration: previous !== undefined,
+        },
       }
     },
   })
