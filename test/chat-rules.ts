@@ -164,7 +164,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     random,
     events,
   })
-  const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
+  const groups = new GroupMessages({ accounts, access, issuer, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls({}, () => 'https://own'), random })

@@ -185,7 +185,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     random,
     events,
   })
-  const groups = new GroupMessages({ accounts, access, queues, limits, clock, random, events })
+  const groups = new GroupMessages({ accounts, access, issuer, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
   const profileStore = new ProfileStore(sql)

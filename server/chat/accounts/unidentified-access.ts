@@ -28,16 +28,11 @@ export class UnidentifiedAccess {
    */
   admit(access: Unidentified, id: ServiceId, target: Account | undefined): Admitted {
     if (access.kind === 'group-send-token') {
-      if (!this.covers(access.token, [id])) return REFUSED
+      if (!this.isTokenFor(access.token, [id])) return REFUSED
       return target ? { kind: 'admitted', target } : { kind: 'not-found' }
     }
     const open = target !== undefined && !isPni(id) && opens(access, target)
     return open ? { kind: 'admitted', target } : REFUSED
-  }
-
-  /** True if a group send token was given for exactly these, or for these and all who were left out of the message. */
-  covers(token: Uint8Array, ids: readonly ServiceId[], excluded: readonly ServiceId[] = []): boolean {
-    return this.#isFor(token, ids) || (excluded.length > 0 && this.#isFor(token, [...ids, ...excluded]))
   }
 
   /** True if the key is that of all accounts in one: the XOR of those that do not let everybody in. */
@@ -51,7 +46,8 @@ export class UnidentifiedAccess {
     return key.length === KEY_BYTES && timingSafeEqual(combined, key)
   }
 
-  #isFor(bytes: Uint8Array, ids: readonly ServiceId[]): boolean {
+  /** True if the group send token was given for exactly these, and has not expired. */
+  isTokenFor(bytes: Uint8Array, ids: readonly ServiceId[]): boolean {
     try {
       const token = new GroupSendFullToken(new Uint8Array(bytes))
       const pair = GroupSendDerivedKeyPair.forExpiration(token.getExpiration(), this.#params())

@@ -96,6 +96,11 @@ export class Issuer {
     return this.#pool.call('receiptShown', own(presentation))
   }
 
+  /** Whether a group send token was given for exactly these, and has not expired. */
+  groupSendToken(token: Uint8Array, ids: readonly string[], nowMs: number): Promise<boolean> {
+    return this.#pool.call('groupSendToken', own(token), ids, nowMs)
+  }
+
   close(): Promise<void> {
     return this.#pool.close()
   }

@@ -1,5 +1,5 @@
 // What runs in the threads of the issuer: each zkgroup credential takes one to two milliseconds.
-import { Aci, Pni } from '@signalapp/libsignal-client/dist/Address.js'
+import { Aci, Pni, ServiceId } from '@signalapp/libsignal-client/dist/Address.js'
 import {
   AvatarUploadCredentialPresentation,
   AvatarUploadCredentialRequest,
@@ -10,6 +10,8 @@ import {
   CallLinkAuthCredentialResponse,
   CreateCallLinkCredentialRequest,
   GenericServerSecretParams,
+  GroupSendDerivedKeyPair,
+  GroupSendFullToken,
   ProfileKeyCommitment,
   ProfileKeyCredentialRequest,
   ReceiptCredentialPresentation,
@@ -96,6 +98,16 @@ export function open(secrets: IssuingSecrets) {
       holds(() => new AvatarUploadCredentialPresentation(presentation).verify(chat, new Date(nowMs))),
     backupShown: (presentation: Bytes, nowMs: number): boolean =>
       holds(() => new BackupAuthCredentialPresentation(presentation).verify(chat, new Date(nowMs))),
+    groupSendToken: (token: Bytes, ids: readonly string[], nowMs: number): boolean =>
+      holds(() => {
+        const shown = new GroupSendFullToken(token)
+        const pair = GroupSendDerivedKeyPair.forExpiration(shown.getExpiration(), server)
+        shown.verify(
+          ids.map((id) => ServiceId.parseFromServiceIdString(id)),
+          pair,
+          new Date(nowMs),
+        )
+      }),
     receiptShown: (presentation: Bytes): boolean =>
       holds(() =>
         receipts.verifyReceiptCredentialPresentation(new ReceiptCredentialPresentation(presentation)),

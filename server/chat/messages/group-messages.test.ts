@@ -265,3 +265,18 @@ test('an ephemeral message to many is written nowhere, and reaches who is there'
   assert.deepEqual([socket.timestamps, sql.written.length], [[77], writes])
   assert.equal(socket.messages[0]?.envelope.content.length, 200)
 })
+
+test('a message to hundreds is one write, and its token is looked at elsewhere', async (t) => {
+  const { rules, token, send, sql, contents, alice } = await open(t)
+  const people = await Promise.all(Array.from({ length: 150 }, () => addPerson(rules, 2)))
+  const everybody = people.map((one) => recipient(one))
+  const ids = people.map(({ aci }) => aci)
+  assert.equal((await send(token([...ids, alice.aci]), sendingTo(everybody))).kind, 'refused')
+  assert.equal((await send(token(ids.slice(1)), sendingTo(everybody))).kind, 'refused')
+  const writes = sql.written.length
+  assert.deepEqual(await send(token(ids), sendingTo(everybody)), { kind: 'sent', unresolved: [] })
+  assert.deepEqual([sql.written.length - writes, sql.written.at(-1)?.length], [1, 301])
+  assert.equal(await contents(), 1)
+  for (const one of [people[0]!, people[149]!])
+    for (const device of one.devices) assert.deepEqual(await stored(rules, one, device), [77])
+})

@@ -9,6 +9,7 @@ import { Refusal } from '../../kit/refusal.ts'
 import { type Account, deviceOf } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { UnidentifiedAccess } from '../accounts/unidentified-access.ts'
+import type { Issuer } from '../credentials/issuer.ts'
 import type { ChatEvents } from '../events.ts'
 import { encodeHead, GUID_BYTES, type Outgoing } from './envelope.ts'
 import { type Mismatch, mismatchOf } from './mismatch.ts'
@@ -34,6 +35,7 @@ export type GroupSent =
 export type GroupMessagesOptions = {
   readonly accounts: Accounts
   readonly access: UnidentifiedAccess
+  readonly issuer: Pick<Issuer, 'groupSendToken'>
   readonly queues: Queues
   readonly limits: Limits
   readonly clock: Clock
@@ -47,6 +49,8 @@ type Resolved = { readonly targets: readonly Target[]; readonly unresolved: read
 
 const SEALED = 6
 const SHARED_ID_BYTES = 16
+/** A token for more would hold up the event loop for a millisecond or longer. */
+const MAX_ON_LOOP = 64
 
 export class GroupMessages {
   readonly #options: GroupMessagesOptions
@@ -63,7 +67,7 @@ export class GroupMessages {
     const message = read(sending)
     if (access.kind !== 'group-send-token') return this.#sendByKey(access, message, sending, remoteAddress)
     const ids = message.recipients.map(({ id }) => id)
-    if (!this.#options.access.covers(access.token, ids, message.excluded)) return { kind: 'refused' }
+    if (!(await this.#isAdmitted(access.token, ids, message.excluded))) return { kind: 'refused' }
     return this.#deliver(message, await this.#resolve(message), sending, false)
   }
 
@@ -74,6 +78,23 @@ export class GroupMessages {
     const { targets } = await this.#resolve(message)
     for (const { account } of targets) await this.#options.limits.take('stories', account.aci)
     return this.#deliver(message, { targets, unresolved: [] }, sending, true)
+  }
+
+  /** A token for exactly the recipients, or for them and all who were left out. */
+  async #isAdmitted(
+    token: Uint8Array,
+    ids: readonly ServiceId[],
+    excluded: readonly ServiceId[],
+  ): Promise<boolean> {
+    if (await this.#isTokenFor(token, ids)) return true
+    return excluded.length > 0 && (await this.#isTokenFor(token, [...ids, ...excluded]))
+  }
+
+  #isTokenFor(token: Uint8Array, ids: readonly ServiceId[]): boolean | Promise<boolean> {
+    const { access, issuer, clock } = this.#options
+    return ids.length > MAX_ON_LOOP
+      ? issuer.groupSendToken(token, ids, clock.nowMs())
+      : access.isTokenFor(token, ids)
   }
 
   /** The older proof: all recipients' access keys in one. */

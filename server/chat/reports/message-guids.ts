@@ -21,7 +21,9 @@ export class MessageGuids {
   readonly #clock: Clock
   readonly #random: Random
   #day = 0
-  readonly #known = new Map<string, Buffer>()
+  /** By sender and recipient. */
+  readonly #known = new Map<Aci, Map<Aci, Buffer>>()
+  #knownPairs = 0
 
   constructor(secret: Uint8Array, clock: Clock, random: Random) {
     this.#key = createSecretKey(secret)
@@ -58,16 +60,20 @@ export class MessageGuids {
   }
 
   #proofOfToday(day: number, sender: Aci, recipient: Aci): Buffer {
-    if (day !== this.#day || this.#known.size >= MAX_KNOWN) {
-      this.#known.clear()
-      this.#day = day
-    }
-    const pair = sender + recipient
-    const known = this.#known.get(pair)
+    if (day !== this.#day || this.#knownPairs >= MAX_KNOWN) this.#forget(day)
+    const known = this.#known.get(sender)?.get(recipient)
     if (known) return known
     const proof = this.#proof(day, sender, recipient)
-    this.#known.set(pair, proof)
+    const bySender = this.#known.get(sender) ?? new Map<Aci, Buffer>()
+    this.#known.set(sender, bySender.set(recipient, proof))
+    this.#knownPairs++
     return proof
+  }
+
+  #forget(day: number): void {
+    this.#known.clear()
+    this.#knownPairs = 0
+    this.#day = day
   }
 
   #proof(day: number, sender: Aci, recipient: Aci): Buffer {
