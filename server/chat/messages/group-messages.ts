@@ -49,6 +49,8 @@ type Resolved = { readonly targets: readonly Target[]; readonly unresolved: read
 
 const SEALED = 6
 const SHARED_ID_BYTES = 16
+/** What others ask of the storage comes between these. */
+const LOOKUPS_AT_ONCE = 100
 /** A token for more would hold up the event loop for a millisecond or longer. */
 const MAX_ON_LOOP = 64
 
@@ -117,7 +119,11 @@ export class GroupMessages {
 
   async #resolve({ recipients }: MultiRecipient): Promise<Resolved> {
     const { accounts } = this.#options
-    const found = await Promise.all(recipients.map(({ id }) => accounts.peek(id) ?? accounts.find(id)))
+    const found: (Account | undefined)[] = []
+    for (let at = 0; at < recipients.length; at += LOOKUPS_AT_ONCE) {
+      const some = recipients.slice(at, at + LOOKUPS_AT_ONCE)
+      found.push(...(await Promise.all(some.map(({ id }) => accounts.peek(id) ?? accounts.find(id)))))
+    }
     return {
       targets: recipients.flatMap((recipient, at) => {
         const account = found[at]
