@@ -190,6 +190,9 @@ for (const httpVersion of HTTP_VERSIONS)
         waitPath(randomBytes(48).toString('base64url')),
         waitPath(some, 0),
         waitPath(some, 3601),
+        waitPath(some, -1),
+        waitPath(some, 1.5),
+        waitPath(some, Number.NaN),
       ]
       for (const path of wrong) assert.equal((await call(phone, 'GET', path)).status, 400, path)
       assert.equal((await call(linked, 'GET', waitPath(some, 1))).status, 400)

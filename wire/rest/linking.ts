@@ -6,7 +6,6 @@ import {
   barePni,
   base64,
   capabilities,
-  decimal,
   decodeBase64,
   deviceId,
   encodeBase64,
@@ -34,8 +33,12 @@ const Link = z.object({
   gcmToken: GcmToken.nullish(),
 })
 
-/** Seconds; what is not from 1 to 3600 is 400. */
-const waiting = { timeout: decimal(z.number()).optional() }
+/** Seconds. What is no number becomes none: it is 400, as what is not from 1 to 3600. */
+const seconds = z.codec(z.string(), z.custom<number>(), {
+  decode: (value) => (/^\d{1,9}$/.test(value) ? Number(value) : 0),
+  encode: (value) => String(value),
+})
+const waiting = { timeout: seconds.optional() }
 
 /** What is not base64 at all becomes no bytes: a wrong identifier is 400, not 422. */
 const tokenIdentifier = z.codec(z.string(), z.custom<Uint8Array>(), {

@@ -80,14 +80,14 @@ test('when a device was linked only the account’s identity key can read, and o
   assert.throws(() => newKeys().aci.pair.privateKey.open(sealed, 'deviceCreatedAt', about(2, 301)))
 })
 
-test('only the primary device gets a token, and only while there is room', async (t) => {
+test('D1: only the primary device gets a token, and only while there is room', async (t) => {
   const { rules, aci, primary } = await open(t, { deviceCount: 5 })
   await assert.rejects(rules.linking.token({ aci, deviceId: 2 }), refusedAs('invalid-credentials'))
   await join(rules, aci)
   assert.deepEqual(await rules.linking.token(primary), { kind: 'full', current: 6, max: 6 })
 })
 
-test('a token links one device, also when two use it at the same moment', async (t) => {
+test('D1: a token links one device, also when two use it at the same moment', async (t) => {
   const { rules, aci, now, count } = await open(t)
   const { token } = await tokenOf(rules, aci)
   const links = await Promise.all(Array.from({ length: 4 }, () => rules.linking.link(token, newDevice())))
@@ -97,7 +97,7 @@ test('a token links one device, also when two use it at the same moment', async 
   assert.equal(await count('repeated_use_pre_keys'), 2)
 })
 
-test('a token is over after ten minutes, and used it stays used when its device is gone', async (t) => {
+test('D1: a token is over after ten minutes, and used it stays used when its device is gone', async (t) => {
   const { rules, aci, primary } = await open(t)
   const late = await tokenOf(rules, aci)
   rules.clock.advance(10 * MINUTE_MS)
@@ -110,7 +110,7 @@ test('a token is over after ten minutes, and used it stays used when its device 
   assert.equal((await rules.linking.link(token, newDevice())).kind, 'refused')
 })
 
-test('a token from before the account was registered anew lets nobody in', async (t) => {
+test('D1: a token from before the account was registered anew lets nobody in', async (t) => {
   const { rules, aci, now } = await open(t)
   const { token } = await tokenOf(rules, aci)
   rules.clock.advance(1)
@@ -132,7 +132,7 @@ test('a token of an account that is gone lets nobody in', async (t) => {
     assert.equal(await count(table), 0)
 })
 
-test('there are six devices at most, however many come at once', async (t) => {
+test('D2: there are six devices at most, however many come at once', async (t) => {
   const { rules, aci, now, count } = await open(t)
   const tokens = await Promise.all(Array.from({ length: 9 }, () => tokenOf(rules, aci)))
   // Tokens of one millisecond are the same token.
@@ -165,7 +165,7 @@ test('a device takes the lowest id that is free', async (t) => {
   assert.equal((await join(rules, aci)).device.id, 5)
 })
 
-test('a device that has the id of another has another life, and nothing of the other’s', async (t) => {
+test('D2: a device that has the id of another has another life, and nothing of the other’s', async (t) => {
   const { rules, aci, primary, now, count } = await open(t)
   const first = await join(rules, aci)
   const before = first.account
@@ -267,7 +267,7 @@ test('tokens and links are limited by account', async (t) => {
   assert.deepEqual(new Set(rules.limited), new Set([`allocateDevice: ${aci}`, `verifyDevice: ${aci}`]))
 })
 
-test('keys that a device uploads while it is removed are not kept', async (t) => {
+test('D2: keys that a device uploads while it is removed are not kept', async (t) => {
   const { rules, aci, primary, count } = await open(t)
   await join(rules, aci)
   const linkedDevice = { aci, deviceId: 2 }

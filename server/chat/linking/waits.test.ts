@@ -64,9 +64,9 @@ class Client implements Asker {
   }
 }
 
-function open() {
+function open(maxWaiting = 100) {
   const [bus, clock] = [new MemoryBus(), new CountingClock()]
-  const waits = new Waits({ bus, clock })
+  const waits = new Waits({ bus, clock, maxWaiting })
   const stored = new Map<string, string>()
   let looks = 0
   const look = (key: string) => async () => {
@@ -157,6 +157,18 @@ test('a second wait for the same ends the first, and goes on itself', async () =
   stored.set('a', 'here')
   waits.arrived('a')
   assert.equal(await second, 'here')
+  nothingLeft()
+})
+
+test('when too many wait, the one that waits longest is answered', async () => {
+  const { waits, wait, nothingLeft } = open(2)
+  const [one, two] = [wait('a'), wait('b')]
+  await settle()
+  const three = wait('c')
+  assert.equal(await one, undefined)
+  assert.equal(waits.size, 2)
+  waits.close()
+  assert.deepEqual(await Promise.all([two, three]), [undefined, undefined])
   nothingLeft()
 })
 

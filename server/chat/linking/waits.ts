@@ -19,11 +19,13 @@ export class Waits {
   readonly #bus: Bus
   readonly #clock: Clock
   readonly #waiting = new Map<string, () => void>()
+  readonly #maxWaiting: number
   #closed = false
 
-  constructor(options: { readonly bus: Bus; readonly clock: Clock }) {
+  constructor(options: { readonly bus: Bus; readonly clock: Clock; readonly maxWaiting?: number }) {
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#maxWaiting = options.maxWaiting ?? MAX_WAITING
   }
 
   /** Call it after what belongs to the key was stored. */
@@ -71,7 +73,7 @@ export class Waits {
     this.#waiting.delete(key)
     this.#waiting.set(key, end)
     if (this.#closed) end()
-    if (this.#waiting.size <= MAX_WAITING) return
+    if (this.#waiting.size <= this.#maxWaiting) return
     const [longest, endLongest] = this.#waiting.entries().next().value!
     this.#waiting.delete(longest)
     endLongest()
