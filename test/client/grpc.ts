@@ -81,7 +81,8 @@ export class GrpcClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#session.destroyed) return
     const closed = once(this.#session, 'close')
-    this.#session.close()
+    // Not by `close`, which waits for streams that a test left unread.
+    this.#session.destroy()
     await closed
   }
 }

@@ -11,6 +11,7 @@ import type { Queue } from './store.ts'
 /** Messages that a client may leave unanswered. */
 export const MAX_IN_FLIGHT = 256
 const PAGE = 100
+const SMALLEST_PAGE = 4
 /** An ephemeral message that could not be handed over by then is forgotten. */
 const EPHEMERAL_LIFETIME_MS = 10_000
 const MAX_EPHEMERAL = 100
@@ -42,6 +43,8 @@ export class Delivery implements ReaderListener {
   /** The store may hold more than was read. */
   #behind = true
   #reading = false
+  /** Smaller for a client that takes bytes slowly: what it can't be handed is read again. */
+  #page = PAGE
   /** A message was refused: nothing more until the client connects again. */
   #frozen = false
   #closed = false
@@ -86,9 +89,10 @@ export class Delivery implements ReaderListener {
   async #begin(): Promise<void> {
     const { queues, receipts, queue, onBug } = this.#options
     this.#reading = true
-    await Promise.all([receipts.settled(queue), queues.settled(queue)]).catch((error) =>
-      onBug(error, 'messages.begin'),
-    )
+    await receipts
+      .settled(queue)
+      .then(() => queues.settled(queue))
+      .catch((error) => onBug(error, 'messages.begin'))
     this.#reading = false
     this.#pump()
   }
@@ -151,14 +155,16 @@ export class Delivery implements ReaderListener {
     this.#reading = true
     this.#behind = false
     const { queues, queue, onBug, reader } = this.#options
-    const limit = Math.min(PAGE, MAX_IN_FLIGHT - this.#inFlight.size)
+    const limit = Math.min(this.#page, MAX_IN_FLIGHT - this.#inFlight.size)
     try {
       const page = await queues.page(queue, this.#cursor, limit)
-      for (const { seq, envelope } of page) {
-        if (this.#canSend) this.#handOver(seq, envelope, readEnvelope(envelope))
-      }
-      const unsent = (page.at(-1)?.seq ?? 0) > this.#cursor
-      if (page.length === limit || unsent) this.#behind = true
+      const unsent = page.findIndex(({ seq, envelope }) => {
+        if (!this.#canSend) return true
+        this.#handOver(seq, envelope, readEnvelope(envelope))
+        return false
+      })
+      this.#page = unsent < 0 ? PAGE : Math.max(SMALLEST_PAGE, 2 * unsent)
+      if (page.length === limit || unsent >= 0) this.#behind = true
     } catch (error) {
       this.#behind = true
       onBug(error, 'messages.read')

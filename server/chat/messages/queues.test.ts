@@ -88,9 +88,11 @@ test('closing removes what was acknowledged and stops the clockwork', async (t) 
   queues.remove(queue, { seq: first!.seq, previous: 0 })
   await queues.close()
   assert.deepEqual(await stored(rules, alice), [2])
-  const writes = sql.written.length
+  const removals = () => sql.written.flat().filter((one) => one.sql.startsWith('DELETE FROM messages')).length
+  const before = removals()
+  assert.ok(before > 0)
   clock.advance(2 * EXPIRE_AFTER_MS)
-  assert.equal(sql.written.length, writes)
+  assert.equal(removals(), before)
 })
 
 test('an offer is taken by who listens and says so, and otherwise by nobody', async (t) => {

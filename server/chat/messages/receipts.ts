@@ -53,9 +53,10 @@ export class Receipts {
 
   /** Resolves when no message of a queue waits for its receipt: a new reader must not see it again. */
   async settled(queue: Queue): Promise<void> {
-    const waiting = [...this.#held].filter((held) => held.queue.channel === queue.channel)
-    for (const held of waiting) this.#store(held)
-    if (waiting.length > 0) await this.#storing
+    // A receipt may still be looking for its sender, and be held after that.
+    await this.#storing
+    for (const held of this.#held) if (held.queue.channel === queue.channel) this.#store(held)
+    await this.#storing
   }
 
   /** Stores what is not yet acknowledged, and waits until it is on disk. */

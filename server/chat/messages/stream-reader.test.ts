@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { openRules } from '../../../test/chat-rules.ts'
 import { addPerson, type Letter, send, stored } from '../../../test/conversants.ts'
 import type { Replies } from '../../kit/grpc-service.ts'
@@ -127,6 +128,24 @@ test('what an ended stream had not acknowledged stays for the next', async (t) =
   assert.deepEqual(replies.timestamps, [1, 2, 3])
   assert.deepEqual(await left(), [1, 3, 4])
   assert.deepEqual((await connected()).replies.timestamps, [1, 3, 4])
+})
+
+test('a message whose receipt still looks for its sender does not come to the next reader', async (t) => {
+  const { rules, address, sendAll, connected } = await open(t)
+  const bob = await addPerson(rules)
+  await sendAll([1], { from: bob })
+  const { replies, reader } = await connected()
+  rules.bus.publish('accounts', { type: bob.aci })
+  const lookup = rules.sql.hold(/FROM accounts JOIN devices/)
+  reader.acknowledge(replies.messages[0]!.serverGuid)
+  await lookup.reached
+  replies.ended.abort()
+  const next = new FakeReplies()
+  await rules.readers.open(address, new StreamReader(next, (why) => new Error(why)), true)
+  await setImmediate()
+  lookup.release()
+  await rules.sql.idle()
+  assert.deepEqual(next.written, [{ queueEmpty: {} }])
 })
 
 test('a stream that is over before it begins leaves nobody listening', async (t) => {
