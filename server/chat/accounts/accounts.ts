@@ -7,6 +7,7 @@ import {
   type DeviceAddress,
   type DeviceId,
   type E164,
+  type IdentityType,
   type Pni,
   pniFromUuid,
   type ServiceId,
@@ -194,6 +195,11 @@ export class Accounts {
    */
   presence(aci: Aci, device: Device): Statement {
     return this.#store.presence(aci, device)
+  }
+
+  /** Unmet unless the account still has that identity key: for what is signed by it. */
+  identityStanding(account: Account, identity: IdentityType): Statement {
+    return this.#store.identityStanding(account, identity)
   }
 
   /** Registers what a later capability keeps of an account. */

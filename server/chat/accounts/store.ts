@@ -4,6 +4,7 @@ import {
   compact,
   type DeviceId,
   type E164,
+  type IdentityType,
   type Pni,
   pniFromUuid,
   uuidFromBytes,
@@ -11,7 +12,7 @@ import {
   uuidToBytes,
 } from '../../../wire/types.ts'
 import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
-import type { Account, Device, SaltedHash } from './account.ts'
+import { type Account, type Device, identityKeyOf, type SaltedHash } from './account.ts'
 
 const DEVICE_COLUMNS = `aci, device_id, created_at_ms, auth_salt, auth_hash, registration_id, pni_registration_id,
   name, capabilities, fetches_messages, apn_token, fcm_token, user_agent, last_seen_ms,
@@ -208,6 +209,17 @@ export class AccountStore {
     return {
       sql: `UPDATE devices SET created_at_ms = $1 WHERE aci = $2 AND device_id = $3 AND created_at_ms = $4`,
       args: [device.createdAtMs, uuidToBytes(aci), device.id, device.createdAtMs],
+      must: 1,
+    }
+  }
+
+  /** The same for an identity key; unmet if the account has another by now. */
+  identityStanding(account: Account, identity: IdentityType): Statement {
+    const column = identity === 'aci' ? 'aci_identity_key' : 'pni_identity_key'
+    const key = identityKeyOf(account, identity)
+    return {
+      sql: `UPDATE accounts SET ${column} = $1 WHERE aci = $2 AND ${column} = $3`,
+      args: [key, uuidToBytes(account.aci), key],
       must: 1,
     }
   }

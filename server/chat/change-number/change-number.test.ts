@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { makeIdentityKeys } from '../../../test/client/identity-keys.ts'
+import { makeIdentityKeys, makeOneTimeKeys } from '../../../test/client/identity-keys.ts'
 import { newKeys, PASSWORD, registrationOf } from '../../../test/person.ts'
 import { openRegistrar, refusedAs } from '../../../test/registrar.ts'
 import { newNumber, sampleDevice } from '../../../test/sample-account.ts'
@@ -233,6 +233,23 @@ test('what does not fit the devices is told, and nothing is changed', async (t) 
   await assert.rejects(linked, refusedAs('forbidden'))
   assert.equal((await rules.accounts.find(account.aci))?.e164, ada!.e164)
   assert.equal(await told({ ...good, number, sessionId }), 'changed')
+})
+
+test('keys of the old number that arrive meanwhile are not handed out for the new one', async (t) => {
+  const { rules, person, change, proofOf } = await open(t)
+  const keys = newKeys()
+  const account = await person(newNumber(), keys)
+  rules.clock.advance(WAITING_PERIOD_MS)
+  const device = { aci: account.aci, deviceId: 1 }
+  const kem = makeOneTimeKeys(keys.pni.pair, 100).kyber.map((key) => signedOf(key as never))
+  const hold = rules.sql.hold(/FROM deleted_accounts/)
+  const changing = change(account, await proofOf(newNumber()))
+  await hold.reached
+  const uploading = rules.keys.store(device, 'pni', { kem })
+  hold.release()
+  await assert.rejects(uploading, refusedAs('invalid', 'identityKey'))
+  assert.equal((await changing).kind, 'changed')
+  assert.deepEqual(await rules.keys.count(device, 'pni'), { ec: 0, kem: 0 })
 })
 
 test('of two accounts that change to one number at once, one has it, and the other is as it was or gone', async (t) => {

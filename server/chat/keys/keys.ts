@@ -94,8 +94,19 @@ export class Keys {
     ]
     if (statements.length === 0) return
     // A device that is removed meanwhile must leave no keys behind: they would be handed out as its successor's.
-    if (!(await this.#store.write([this.#accounts.presence(caller.aci, device), ...statements])))
-      throw new Refusal('invalid-credentials')
+    const conditions = [
+      this.#accounts.presence(caller.aci, device),
+      this.#accounts.identityStanding(account, identity),
+    ]
+    if (!(await this.#store.write([...conditions, ...statements])))
+      throw await this.#overtaken(caller, device)
+  }
+
+  /** Why the conditions of `store` were unmet: the device is gone, or its account has another number now. */
+  async #overtaken(caller: DeviceAddress, device: Device): Promise<Refusal> {
+    const now = await this.#accounts.of(caller)
+    if (now.device.createdAtMs !== device.createdAtMs) return new Refusal('invalid-credentials')
+    return new Refusal('invalid', { field: 'identityKey', message: 'was replaced meanwhile' })
   }
 
   /** Whether the device's repeated-use keys are the ones that the digest was made of (signal-api §2.10). */
