@@ -147,8 +147,8 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'registrationLock.set': device(204),
   'registrationLock.clear': device(204),
   'usernames.reserve': device(200),
-  // The example's proof is none.
-  'usernames.confirm': device(422),
+  // The example's name was not reserved.
+  'usernames.confirm': device(409),
   'usernames.delete': device(204),
   'usernames.lookup': anonymous(404),
   // Without a username there is nothing to link to.
