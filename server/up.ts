@@ -83,7 +83,10 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   }
   const outbox = join(config.data, 'outbox.jsonl')
   const senders = [new OutboxSender(outbox, clock)]
-  const challengePush = new OutboxPush(outbox, clock)
+  // The outbox stands in for push where it stands in for everything else.
+  const challengePush = config.registration.senders.every((sender) => sender === 'console')
+    ? new OutboxPush(outbox, clock)
+    : undefined
   const bus = new MemoryBus()
   const counters = new Counters()
   const events = chatEvents(counters, log)

@@ -142,7 +142,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const keys = new Keys({ sql, accounts, access, limits })
   const store = new MessageStore(sql)
   const challenges = new Challenges({
-    ...{ sql, accounts, limits, clock, random, events },
+    ...{ sql, accounts, limits, clock, random, events, onBug },
     ...{ captcha: undefined, push: undefined, strangersPerDay: 0, ...options.challenges },
   })
   accounts.keeps(challenges)

@@ -122,7 +122,7 @@ export type ChatOptions = {
   /** Judges captchas; without it none is offered or accepted. */
   readonly captcha?: CaptchaVerifier
   /** Brings challenges to phones. */
-  readonly challengePush?: ChallengePush
+  readonly challengePush?: ChallengePush | undefined
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore
   readonly events: ChatEvents
@@ -162,7 +162,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const calling = new Calling({ ...turn, limits, clock, random, events })
   const keys = new Keys({ sql, accounts, access, limits })
   const challenges = new Challenges({
-    ...{ sql, accounts, limits, clock, random, events, ...config.challenges },
+    ...{ sql, accounts, limits, clock, random, events, onBug, ...config.challenges },
     captcha: options.captcha,
     push: options.challengePush,
   })

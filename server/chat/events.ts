@@ -25,6 +25,11 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   challenged(): void {
     counters.add('challenges.demanded')
   },
+  /** The service that sends or judges challenges did not do so. */
+  challengeFailed(kind: 'captcha' | 'push'): void {
+    counters.add(`challenges.${kind}.failed`)
+    log.warn('challenge failed', { kind })
+  },
   challengeAnswered(kind: 'captcha' | 'push', right: boolean): void {
     counters.add(`challenges.${kind}.${right ? 'right' : 'wrong'}`)
   },

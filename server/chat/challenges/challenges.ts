@@ -32,6 +32,7 @@ export type ChallengesOptions = {
   readonly push: ChallengePush | undefined
   /** Strangers that an account may write to in a day; 0 is no limit. */
   readonly strangersPerDay: number
+  readonly onBug: (error: unknown, where: string) => void
 }
 
 const CHALLENGE_BYTES = 16
@@ -44,11 +45,14 @@ export class Challenges {
   readonly #strangers: Strangers | undefined
 
   constructor(options: ChallengesOptions) {
-    const { clock, random, strangersPerDay: perDay } = options
+    const { clock, random, strangersPerDay: perDay, onBug } = options
     this.#options = options
     this.#store = new PushChallengeStore(options.sql)
     this.#strangers = perDay > 0 ? new Strangers({ clock, random, perDay }) : undefined
-    clock.every(EXPIRE_EVERY_MS, () => void this.#store.expire(clock.nowMs()).catch(() => {}))
+    clock.every(
+      EXPIRE_EVERY_MS,
+      () => void this.#store.expire(clock.nowMs()).catch((error) => onBug(error, 'challenges.expire')),
+    )
   }
 
   /**
@@ -66,7 +70,7 @@ export class Challenges {
     const { account } = await accounts.of(caller)
     await limits.take('captchaChallengeAttempt', account.aci)
     const verdict = captcha
-      ? await verified(captcha, { ...solution, action: 'challenge', aci: account.aci })
+      ? await this.#verified(captcha, { ...solution, action: 'challenge', aci: account.aci })
       : 'wrong'
     events.challengeAnswered('captcha', verdict === 'solved')
     if (verdict === 'malformed') throw new Refusal('bad-request')
@@ -109,7 +113,17 @@ export class Challenges {
     try {
       await push.send(account, challenge)
     } catch {
+      this.#options.events.challengeFailed('push')
       await this.#store.clearNow(account.aci)
+      throw new Refusal('unavailable')
+    }
+  }
+
+  async #verified(captcha: CaptchaVerifier, solution: Solution): Promise<'solved' | 'wrong' | 'malformed'> {
+    try {
+      return await captcha.verify(solution)
+    } catch {
+      this.#options.events.challengeFailed('captcha')
       throw new Refusal('unavailable')
     }
   }
@@ -163,11 +177,3 @@ const digestOf = (challenge: string) => createHash('sha256').update(challenge.to
 
 const hasPush = (device: Device | undefined): boolean =>
   device !== undefined && (device.apnToken ?? device.fcmToken) !== undefined
-
-async function verified(captcha: CaptchaVerifier, solution: Solution) {
-  try {
-    return await captcha.verify(solution)
-  } catch {
-    throw new Refusal('unavailable')
-  }
-}
