@@ -54,7 +54,9 @@ async function putWhatIsWaitedFor(doors: Doors, own: Registered): Promise<string
 async function linkTokenOf({ all }: Doors, own: Registered) {
   const path = '/v1/devices/provisioning/code'
   const reply = await all[0]!.call('GET', path, authorizationOf(own), Buffer.alloc(0))
-  const { verificationCode = '', tokenIdentifier = '' } = JSON.parse(Buffer.from(reply.body).toString())
+  const { verificationCode = '', tokenIdentifier = '' } = JSON.parse(
+    Buffer.from(reply.body).toString() || '{}',
+  )
   return { verificationCode, tokenIdentifier } as Record<'verificationCode' | 'tokenIdentifier', string>
 }
 const JSON_TYPE = { 'content-type': 'application/json' }

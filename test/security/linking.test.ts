@@ -11,6 +11,7 @@ import { Refusal } from '../../server/kit/refusal.ts'
 import { Devices as DevicesService } from '../../wire/gen/device.js'
 import { Envelope } from '../../wire/gen/envelope.js'
 import { type Aci, uuidToBytes } from '../../wire/types.ts'
+import { encodeRequest } from '../../wire/websocket.ts'
 import { openRules, type Rules } from '../chat-rules.ts'
 import { GrpcClient } from '../client/grpc.ts'
 import { authorizationOf, basic, Https } from '../client/https.ts'
@@ -110,6 +111,14 @@ for (const httpVersion of HTTP_VERSIONS)
     })
     await using grpc = GrpcClient.open(server.ready)
     assert.equal((await grpc.call(DevicesService.rpcs.getDevices, {}, headers)).code, 0)
+    // What it waits for keeps neither it nor the server.
+    reader.websocket.send(
+      encodeRequest({
+        ...{ verb: 'GET', path: '/v1/devices/transfer_archive?timeout=3600', headers: [] },
+        ...{ body: Buffer.alloc(0), id: 77 },
+      }),
+    )
+    await reader.ask('GET', '/v1/keepalive')
     const atMs = performance.now()
     assert.equal(
       (await https.call('DELETE', '/v1/devices/2', { headers: authorizationOf(phone) })).status,
