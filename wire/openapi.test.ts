@@ -13,7 +13,9 @@ const document = openApi('0') as Free
 test('every capability of wire/rest is in the route table', () => {
   const files = readdirSync(join(import.meta.dirname, 'rest')).filter((name) => !name.endsWith('.test.ts'))
   assert.deepEqual(
-    Object.keys(ROUTES).map((name) => `${name}.ts`),
+    Object.keys(ROUTES)
+      .map((name) => `${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.ts`)
+      .sort(),
     files.sort(),
   )
 })

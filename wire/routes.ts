@@ -41,9 +41,9 @@ export const ROUTES = {
   profiles: profilesRoutes,
   provisioning: provisioningRoutes,
   registration: registrationRoutes,
+  registrationLock: registrationLockRoutes,
   reports: reportsRoutes,
   usernames: usernamesRoutes,
-  registrationLock: registrationLockRoutes,
   verification: verificationRoutes,
 } as const satisfies Readonly<Record<string, Routes>>
 

@@ -63,7 +63,7 @@ const JSON_TYPE = { 'content-type': 'application/json' }
 
 /** What ends the account that calls it. */
 const FATAL = ['DELETE /v1/accounts/me']
-const isFatal = ({ route }: NamedRoute) => FATAL.includes(`${route.method} ${route.path}`)
+export const isFatal = ({ route }: NamedRoute) => FATAL.includes(`${route.method} ${route.path}`)
 
 export type Case = Omit<Probe, 'headers' | 'named'>
 

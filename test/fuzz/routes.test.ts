@@ -8,7 +8,7 @@ import { MAX_FRAME_BYTES } from '../../wire/websocket.ts'
 import { register } from '../client/register.ts'
 import { credentialsFor, type Example, exampleOf } from './examples.ts'
 import { fieldsOf, type Path, withField } from './fields.ts'
-import { Fuzzer } from './fuzzer.ts'
+import { Fuzzer, isFatal } from './fuzzer.ts'
 import { CONTENT_TYPES, HOSTILE_TEXTS, HOSTILE_VALUES, hostileBodies } from './hostile.ts'
 import { send } from './probe.ts'
 
@@ -31,9 +31,6 @@ after(async () => {
   await fuzzer.close()
   assert.ok(fuzzer.sent > 5000, `only ${fuzzer.sent} requests`)
 })
-
-/** What ends the account that calls it, and with it the sockets that the others need. */
-const isFatal = ({ capability, name }: NamedRoute) => `${capability}.${name}` === 'accounts.delete'
 
 for (const named of routes.filter((one) => !isFatal(one))) {
   const { route } = named
