@@ -292,7 +292,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...registrationLockRest(lock),
       ...registrationRest(registration, entitlementOf),
       ...changeNumberRest(changeNumber, entitlementOf),
-      ...configurationRest(configuration),
+      ...configurationRest(configuration, config.backups),
       ...keepaliveRest(),
     ],
     grpc: [

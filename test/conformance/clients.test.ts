@@ -43,7 +43,8 @@ let account: Registered
 let linked: Registered
 before(async () => {
   const rules = { minimumVersions: { desktop: '7.0.0' }, blockedVersions: { android: ['7.1.0'] } }
-  server = await Constellation.open({ clock, config: { clients: rules, remoteConfig: REMOTE } })
+  const backups = { maxMediaBytes: 5_000_000, graceDays: 90 }
+  server = await Constellation.open({ clock, config: { clients: rules, remoteConfig: REMOTE, backups } })
   strict = await Constellation.open({ config: { clients: { unrecognizedUserAgents: 'refused' } } })
   account = await register(server)
   linked = await linkDevice(server, account)
@@ -128,6 +129,36 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.deepEqual(await alertsFor(linked), ['idle-primary-device'])
       assert.deepEqual(await alertsFor(account), [])
       assert.deepEqual(await alertsFor(linked), [])
+    })
+
+    test('nothing is for sale, and clients learn how much may be backed up', async () => {
+      await using https = Https.open(server.ready, httpVersion)
+      const { status, json } = await https.call('GET', '/v1/subscription/configuration')
+      assert.equal(status, 200)
+      const paid = { storageAllowanceBytes: 5_000_000, playProductId: '', mediaTtlDays: 90 }
+      assert.deepEqual(json, {
+        currencies: {},
+        levels: {},
+        backup: { levels: { 201: paid }, freeTierMediaDays: 90 },
+        sepaMaximumEuros: 0,
+      })
+    })
+
+    test('there is no log of keys: what asks for one is told that it is not here', async () => {
+      const chat = await openNet(server.ready, httpVersion).connectUnauthenticatedChat({
+        onConnectionInterrupted: () => {},
+      })
+      const json = new Uint8Array(Buffer.from('{}'))
+      for (const [verb, path, body] of [
+        ['POST', '/v1/key-transparency/search', json],
+        ['POST', '/v1/key-transparency/monitor', json],
+        ['GET', '/v1/key-transparency/distinguished?lastTreeHeadSize=1', undefined],
+      ] as const) {
+        const headers: [string, string][] = body ? [['content-type', 'application/json']] : []
+        const reply = await chat.fetch({ verb, path, headers, ...(body && { body }) })
+        assert.deepEqual([reply.status, reply.body?.length ?? 0], [404, 0], path)
+      }
+      await chat.disconnect()
     })
 
     test('settings are those of the platform, and have another tag for each', async () => {

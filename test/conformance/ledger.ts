@@ -20,6 +20,7 @@ const never = (why: string): Verdict => ['out of scope', why]
 
 const MONEY = never('money: there is nothing to buy here')
 const ENCLAVE = never('needs an enclave of Intel’s that clients check; nobody else can run one')
+const NO_LOG = never('needs a public log that auditors watch; 404 and UNIMPLEMENTED, which clients bear')
 const SFU = never('the group calling server is another program')
 const REMOVED = never('removed from Signal’s own server: 404 here too')
 
@@ -380,11 +381,11 @@ export const LEDGER: readonly Section[] = [
     title: 'Key transparency',
     entries: [
       ...rest({
-        'POST /v1/key-transparency/search': issue(3),
-        'POST /v1/key-transparency/monitor': issue(3),
-        'GET /v1/key-transparency/distinguished': issue(3),
+        'POST /v1/key-transparency/search': NO_LOG,
+        'POST /v1/key-transparency/monitor': NO_LOG,
+        'GET /v1/key-transparency/distinguished': NO_LOG,
       }),
-      ...rpcs('kt_query.KeyTransparencyQueryService', all(issue(3), 'DistinguishedV2 SearchV2 MonitorV2')),
+      ...rpcs('kt_query.KeyTransparencyQueryService', all(NO_LOG, 'DistinguishedV2 SearchV2 MonitorV2')),
     ],
   },
   {
@@ -393,14 +394,11 @@ export const LEDGER: readonly Section[] = [
       ...rest({
         ...allOf(MONEY, 'GET', '/v1/payments/auth /v1/payments/conversions'),
         ...allOf(MONEY, 'POST', '/v1/donation/redeem-receipt /v1/donation/permit'),
+        'GET /v1/subscription/configuration': done,
         'PUT /v1/subscription/{subscriberId}': MONEY,
         'DELETE /v1/subscription/{subscriberId}': MONEY,
         'PUT /v1/subscription/{subscriberId}/level/{level}/{currency}/{idempotencyKey}': MONEY,
-        ...allOf(
-          MONEY,
-          'GET',
-          '/v1/subscription/{subscriberId} /v1/subscription/configuration /v1/subscription/bank_mandate/{type}',
-        ),
+        ...allOf(MONEY, 'GET', '/v1/subscription/{subscriberId} /v1/subscription/bank_mandate/{type}'),
         ...allOf(
           MONEY,
           'POST',

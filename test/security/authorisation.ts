@@ -95,6 +95,7 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   // No device has a push token.
   'challenges.requestPush': device(404),
   'configuration.get': device(200),
+  'configuration.products': open(200),
   'credentials.deliveryCertificate': device(200),
   'credentials.groupCredentials': device(200),
   'credentials.createCallLink': device(200),

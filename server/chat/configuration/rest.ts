@@ -2,9 +2,13 @@ import { configurationRoutes } from '../../../wire/rest/configuration.ts'
 import { keepaliveRoutes } from '../../../wire/rest/keepalive.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
 import { type Configuration, etagOf, matches } from './configuration.ts'
+import { type BackupRules, productsOf } from './products.ts'
 
-export const configurationRest = (configuration: Configuration): Bound[] =>
+export const configurationRest = (configuration: Configuration, backups: BackupRules): Bound[] =>
   implement(configurationRoutes, {
+    async products() {
+      return { status: 200, body: productsOf(backups) }
+    },
     async get({ caller, headers, userAgent }) {
       const published = configuration.for(caller.aci, userAgent)
       const etag = etagOf(published)
