@@ -154,6 +154,7 @@ test('A1: secrets are compared in constant time', () => {
     ['accounts/unidentified-access.ts', 'access.key'],
     ['verification/verification.ts', 'codeDigest'],
     ['keys/keys.ts', 'digest'],
+    ['discovery/discovery.ts', 'shown'],
     ['../kit/external-credentials.ts', 'signature'],
     ['../kit/upload-signatures.ts', 'signature'],
   ] as const) {
