@@ -208,7 +208,12 @@ class OpenDoors implements Doors {
       this.sessions.add(session)
       session.on('close', () => this.sessions.delete(session))
       session.on('error', () => {})
-      session.setTimeout(this.timeouts.idleMs, () => session.close())
+      session.setTimeout(this.timeouts.idleMs)
+      // A stream of calls may be silent for long; the gRPC door asks by itself whether such a connection is alive.
+      session.on('timeout', () => {
+        if (this.options.grpc.isOn(session)) session.setTimeout(this.timeouts.idleMs)
+        else session.close()
+      })
     })
     server.on('stream', (stream, headers) => this.serveHttp2(stream, headers))
     server.on('sessionError', () => {})

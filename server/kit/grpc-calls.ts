@@ -31,6 +31,10 @@ export class StreamingCalls {
     return this.#calls.size
   }
 
+  isOn(session: Http2Session): boolean {
+    return this.#sessions.has(session)
+  }
+
   add(call: StreamingCall, session: Http2Session | undefined): void {
     if (this.#stopping) call.end(STOPPING)
     if (call.over.aborted) return

@@ -3,6 +3,7 @@ import {
   constants,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
+  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { DeviceAddress } from '../../wire/types.ts'
@@ -80,6 +81,11 @@ export class GrpcDoor {
   /** Streaming calls in progress. */
   get size(): number {
     return this.#calls.size
+  }
+
+  /** Whether a connection carries streaming calls. */
+  isOn(session: ServerHttp2Session): boolean {
+    return this.#calls.isOn(session)
   }
 
   /** Ends the streaming calls, and those that still come: the server stops. */

@@ -7,9 +7,20 @@ import { openCertificates } from '../../server/kit/certificates.ts'
 import { systemClock as clock } from '../../server/kit/clock.ts'
 import { type Doors, type DoorsOptions, openDoors } from '../../server/kit/doors.ts'
 import { GrpcDoor } from '../../server/kit/grpc.ts'
+import { implementService } from '../../server/kit/grpc-service.ts'
 import { Router } from '../../server/kit/router.ts'
 import { WebSocketDoor } from '../../server/kit/websocket.ts'
+import { EcPreKey } from '../../wire/gen/common.js'
 import { implement, json, route } from '../../wire/route.ts'
+import type { Service } from '../../wire/service.ts'
+
+/** A gRPC call that says everything again, for as long as its client likes. */
+const chat = { request: EcPreKey, response: EcPreKey, stream: 'both', longLived: true } as const
+export const Chat = {
+  name: 'test.Chat',
+  auth: 'anonymous',
+  rpcs: { chat: { path: '/test.Chat/Chat', ...chat } },
+} as const satisfies Service
 
 const said = json(z.object({ said: z.string() }))
 const routes = {
@@ -47,7 +58,12 @@ export async function openBareDoors(
   const router = new Router(bound, { authenticate: async () => undefined, clock, onBug })
   const anonymous = { admitted: true, device: undefined, headers: {}, opened: () => {} } as const
   const websockets = new WebSocketDoor({ router, clock, admit: async () => anonymous })
-  const grpc = new GrpcDoor({ methods: [], clock, onBug, authenticate: () => undefined })
+  const methods = implementService(Chat, {
+    async chat(requests, replies) {
+      for await (const request of requests) await replies.send(request)
+    },
+  })
+  const grpc = new GrpcDoor({ methods, clock, onBug, authenticate: () => undefined })
   const settings = { maxConnectionsPerAddress: 1000, host: '127.0.0.1', port: 0, ...options }
   const doors = await openDoors({ tls: certificates, router, websockets, grpc, clock, ...settings })
   const ca = await readFile(certificates.caPemFile)

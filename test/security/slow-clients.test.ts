@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { after, before, test } from 'node:test'
+import { GrpcStream } from '../client/grpc-stream.ts'
 import { exchange } from '../fuzz/doors.ts'
 import { within } from '../within.ts'
-import { type BareDoors, openBareDoors } from './bare-doors.ts'
+import { type BareDoors, Chat, openBareDoors } from './bare-doors.ts'
 import { HTTP2_START, RawClient } from './raw-bytes.ts'
 
 const timeouts = { handshakeMs: 300, headersMs: 300, requestMs: 600, idleMs: 500 }
@@ -82,6 +83,29 @@ test('W2: a body that comes byte by byte is cut off with 408, and the connection
   clearInterval(timer)
   const reply = await exchange(session, { ':method': 'PUT', ':path': '/say' }, Buffer.from('{"said":"on"}'))
   assert.equal(reply.status, 200)
+  session.destroy()
+})
+
+test('W2: a connection with a silent stream of calls stays, and takes new calls', async () => {
+  const session = connectHttp2(bare.url, { ca: bare.ca })
+  let refused = false
+  session.on('goaway', () => {
+    refused = true
+  })
+  const first = new GrpcStream(session, Chat.rpcs.chat, {})
+  first.send({ keyId: 1 })
+  assert.equal((await first.next())?.keyId, 1)
+  // Two that say nothing, one after the other: so long it was silent, too.
+  for (let count = 0; count < 2; count++) {
+    const silent = connectHttp2(bare.url, { ca: bare.ca })
+    await once(silent, 'close')
+  }
+  const second = new GrpcStream(session, Chat.rpcs.chat, {})
+  for (const stream of [first, second]) {
+    stream.send({ keyId: 2 })
+    assert.equal((await stream.next())?.keyId, 2)
+  }
+  assert.equal(refused, false)
   session.destroy()
 })
 
