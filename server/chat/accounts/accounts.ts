@@ -307,12 +307,28 @@ export class Accounts {
   async delete(aci: Aci): Promise<void> {
     for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
       const account = await this.#cache.get(aci)
-      if (!account) return
-      const written = await this.#sql.write(this.deleting(account))
-      this.#cache.changed(account)
-      if (written.ok) return this.sendAway(aci, allDevicesOf(account))
+      if (!account || (await this.#remove(account))) return
     }
     throw new Refusal('unavailable')
+  }
+
+  /** `delete` on behalf of a device; refuses (401) if that was removed meanwhile, or replaced by another. */
+  async deleteBy(address: DeviceAddress): Promise<void> {
+    let createdAtMs: number | undefined
+    for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
+      const { account, device } = await this.of(address)
+      createdAtMs ??= device.createdAtMs
+      if (device.createdAtMs !== createdAtMs) throw new Refusal('invalid-credentials')
+      if (await this.#remove(account)) return
+    }
+    throw new Refusal('unavailable')
+  }
+
+  async #remove(account: Account): Promise<boolean> {
+    const written = await this.#sql.write(this.deleting(account))
+    this.#cache.changed(account)
+    if (written.ok) this.sendAway(account.aci, allDevicesOf(account))
+    return written.ok
   }
 
   /** The statements of `delete`, for whoever deletes an account on the way to something else. */

@@ -45,7 +45,7 @@ export const accountsGrpc = (
     return { capabilities: toCapabilities(capabilitiesOf(account, 'self')) }
   },
   async deleteAccount(_, { device }) {
-    await accounts.delete(device.aci)
+    await accounts.deleteBy(device)
     return {}
   },
 })

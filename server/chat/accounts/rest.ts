@@ -22,7 +22,7 @@ export const accountsRest = (accounts: Accounts, entitlementOf: EntitlementOf): 
       return { status: 200, body: await accounts.dataReport(caller) }
     },
     async delete({ caller }) {
-      await accounts.delete(caller.aci)
+      await accounts.deleteBy(caller)
       return { status: 204 }
     },
     async exists({ params, remoteAddress }) {

@@ -187,3 +187,36 @@ forEachEngine("a device's last day only moves on, and is no write of the account
   )
   assert.equal(read?.version, 1)
 })
+
+forEachEngine(
+  "a number's identity goes to one account, if it is nobody's, from the one that had it",
+  async (open) => {
+    const { sql, store, create } = await openStore(open)
+    const [ada, boris] = [sampleAccount(), sampleAccount()]
+    await create(ada)
+    await create(boris)
+    const free = newPni()
+    const handover = async (account: Account, from = account.pni, to = free) =>
+      (await sql.write(store.handover(account.aci, from, to))).ok
+    assert.equal(await handover(ada, ada.pni, boris.pni), false)
+    assert.equal(await store.aciOf(ada.pni), ada.aci)
+    assert.equal(await handover(ada, boris.pni), false)
+    const both = await Promise.all([handover(ada), handover(boris)])
+    assert.deepEqual(both, [true, false])
+    assert.deepEqual(
+      [await store.aciOf(free), await store.aciOf(ada.pni), await store.aciOf(boris.pni)],
+      [ada.aci, undefined, boris.aci],
+    )
+  },
+)
+
+forEachEngine('the identity of a deleted account is taken once', async (open) => {
+  const { sql, store } = await openStore(open)
+  const { aci, pni } = sampleAccount()
+  await sql.write([store.remembering(pni, aci, 100)])
+  assert.deepEqual([await store.deletedAci(pni, 99), await store.deletedAci(pni, 100)], [aci, undefined])
+  const reclaim = async (by = aci) => (await sql.write([store.reclaiming(pni, by)])).ok
+  assert.equal(await reclaim(sampleAccount().aci), false)
+  const both = await Promise.all([reclaim(), reclaim()])
+  assert.deepEqual(both.sort(), [false, true])
+})

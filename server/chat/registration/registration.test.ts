@@ -222,3 +222,19 @@ test('registrations of a number are counted', async (t) => {
   await assert.rejects(register(number, request), refusedAs('rate-limited'))
   assert.equal((await register(newNumber(), request)).kind, 'foreign-session')
 })
+
+test('R5: a device before that deletes its account meanwhile does not delete the next one', async (t) => {
+  const { rules, verified, register, person } = await openRegistrar(t)
+  const number = newNumber()
+  const { aci } = await person(number)
+  const request = registrationOf(await verified(number))
+  // On disk, and nobody knows yet.
+  const hold = rules.sql.hold(/UPDATE accounts SET version/)
+  const registering = register(number, request, 'another')
+  await hold.reached
+  const deleting = rules.accounts.deleteBy({ aci, deviceId: 1 })
+  await assert.rejects(deleting, refusedAs('invalid-credentials'))
+  hold.release()
+  assert.equal((await registering).kind, 'registered')
+  assert.ok(await rules.accounts.authenticate({ username: aci, password: 'another' }))
+})
