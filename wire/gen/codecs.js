@@ -23783,6 +23783,4593 @@ export const textsecure = $root.textsecure = (() => {
 	return textsecure;
 })();
 
+export const signal = $root.signal = (() => {
+
+	const signal = {};
+
+	signal.AvatarUploadAttributes = (function() {
+
+		const AvatarUploadAttributes = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		AvatarUploadAttributes.prototype.key = "";
+		AvatarUploadAttributes.prototype.credential = "";
+		AvatarUploadAttributes.prototype.acl = "";
+		AvatarUploadAttributes.prototype.algorithm = "";
+		AvatarUploadAttributes.prototype.date = "";
+		AvatarUploadAttributes.prototype.policy = "";
+		AvatarUploadAttributes.prototype.signature = "";
+
+		AvatarUploadAttributes.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+				writer.uint32(10).string(message.key);
+			if (message.credential != null && $Object.hasOwnProperty.call(message, "credential") && message.credential !== "")
+				writer.uint32(18).string(message.credential);
+			if (message.acl != null && $Object.hasOwnProperty.call(message, "acl") && message.acl !== "")
+				writer.uint32(26).string(message.acl);
+			if (message.algorithm != null && $Object.hasOwnProperty.call(message, "algorithm") && message.algorithm !== "")
+				writer.uint32(34).string(message.algorithm);
+			if (message.date != null && $Object.hasOwnProperty.call(message, "date") && message.date !== "")
+				writer.uint32(42).string(message.date);
+			if (message.policy != null && $Object.hasOwnProperty.call(message, "policy") && message.policy !== "")
+				writer.uint32(50).string(message.policy);
+			if (message.signature != null && $Object.hasOwnProperty.call(message, "signature") && message.signature !== "")
+				writer.uint32(58).string(message.signature);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		AvatarUploadAttributes.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.AvatarUploadAttributes();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.key = value;
+						else
+							delete message.key;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.credential = value;
+						else
+							delete message.credential;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.acl = value;
+						else
+							delete message.acl;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.algorithm = value;
+						else
+							delete message.algorithm;
+						continue;
+					}
+				case 5: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.date = value;
+						else
+							delete message.date;
+						continue;
+					}
+				case 6: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.policy = value;
+						else
+							delete message.policy;
+						continue;
+					}
+				case 7: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.signature = value;
+						else
+							delete message.signature;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return AvatarUploadAttributes;
+	})();
+
+	signal.Member = (function() {
+
+		const Member = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		Member.prototype.userId = $util.newBuffer([]);
+		Member.prototype.role = 0;
+		Member.prototype.profileKey = $util.newBuffer([]);
+		Member.prototype.presentation = $util.newBuffer([]);
+		Member.prototype.joinedAtVersion = 0;
+		Member.prototype.labelEmoji = $util.newBuffer([]);
+		Member.prototype.labelString = $util.newBuffer([]);
+
+		Member.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+				writer.uint32(10).bytes(message.userId);
+			if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+				writer.uint32(16).int32(message.role);
+			if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey") && message.profileKey.length)
+				writer.uint32(26).bytes(message.profileKey);
+			if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+				writer.uint32(34).bytes(message.presentation);
+			if (message.joinedAtVersion != null && $Object.hasOwnProperty.call(message, "joinedAtVersion") && message.joinedAtVersion !== 0)
+				writer.uint32(40).uint32(message.joinedAtVersion);
+			if (message.labelEmoji != null && $Object.hasOwnProperty.call(message, "labelEmoji") && message.labelEmoji.length)
+				writer.uint32(50).bytes(message.labelEmoji);
+			if (message.labelString != null && $Object.hasOwnProperty.call(message, "labelString") && message.labelString.length)
+				writer.uint32(58).bytes(message.labelString);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		Member.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.Member();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.userId = value;
+						else
+							delete message.userId;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.role = value;
+						else
+							delete message.role;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.profileKey = value;
+						else
+							delete message.profileKey;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.presentation = value;
+						else
+							delete message.presentation;
+						continue;
+					}
+				case 5: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.uint32())
+							message.joinedAtVersion = value;
+						else
+							delete message.joinedAtVersion;
+						continue;
+					}
+				case 6: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.labelEmoji = value;
+						else
+							delete message.labelEmoji;
+						continue;
+					}
+				case 7: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.labelString = value;
+						else
+							delete message.labelString;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		Member.Role = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "UNKNOWN"] = 0;
+			values[valuesById[1] = "DEFAULT"] = 1;
+			values[valuesById[2] = "ADMINISTRATOR"] = 2;
+			return values;
+		})();
+
+		return Member;
+	})();
+
+	signal.MemberPendingProfileKey = (function() {
+
+		const MemberPendingProfileKey = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		MemberPendingProfileKey.prototype.member = null;
+		MemberPendingProfileKey.prototype.addedByUserId = $util.newBuffer([]);
+		MemberPendingProfileKey.prototype.timestamp = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+		MemberPendingProfileKey.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.member != null && $Object.hasOwnProperty.call(message, "member"))
+				$root.signal.Member.encode(message.member, writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.addedByUserId != null && $Object.hasOwnProperty.call(message, "addedByUserId") && message.addedByUserId.length)
+				writer.uint32(18).bytes(message.addedByUserId);
+			if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp") && (typeof message.timestamp === "object" ? message.timestamp.low || message.timestamp.high : message.timestamp !== 0))
+				writer.uint32(24).uint64(message.timestamp);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		MemberPendingProfileKey.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.MemberPendingProfileKey();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.member = $root.signal.Member.decode(reader, reader.size(), $undefined, _depth + 1, message.member);
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.addedByUserId = value;
+						else
+							delete message.addedByUserId;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 0)
+							break;
+						if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+							message.timestamp = value;
+						else
+							delete message.timestamp;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return MemberPendingProfileKey;
+	})();
+
+	signal.MemberPendingAdminApproval = (function() {
+
+		const MemberPendingAdminApproval = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		MemberPendingAdminApproval.prototype.userId = $util.newBuffer([]);
+		MemberPendingAdminApproval.prototype.profileKey = $util.newBuffer([]);
+		MemberPendingAdminApproval.prototype.presentation = $util.newBuffer([]);
+		MemberPendingAdminApproval.prototype.timestamp = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+		MemberPendingAdminApproval.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+				writer.uint32(10).bytes(message.userId);
+			if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey") && message.profileKey.length)
+				writer.uint32(18).bytes(message.profileKey);
+			if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+				writer.uint32(26).bytes(message.presentation);
+			if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp") && (typeof message.timestamp === "object" ? message.timestamp.low || message.timestamp.high : message.timestamp !== 0))
+				writer.uint32(32).uint64(message.timestamp);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		MemberPendingAdminApproval.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.MemberPendingAdminApproval();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.userId = value;
+						else
+							delete message.userId;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.profileKey = value;
+						else
+							delete message.profileKey;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.presentation = value;
+						else
+							delete message.presentation;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 0)
+							break;
+						if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+							message.timestamp = value;
+						else
+							delete message.timestamp;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return MemberPendingAdminApproval;
+	})();
+
+	signal.MemberBanned = (function() {
+
+		const MemberBanned = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		MemberBanned.prototype.userId = $util.newBuffer([]);
+		MemberBanned.prototype.timestamp = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+		MemberBanned.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+				writer.uint32(10).bytes(message.userId);
+			if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp") && (typeof message.timestamp === "object" ? message.timestamp.low || message.timestamp.high : message.timestamp !== 0))
+				writer.uint32(16).uint64(message.timestamp);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		MemberBanned.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.MemberBanned();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.userId = value;
+						else
+							delete message.userId;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 0)
+							break;
+						if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+							message.timestamp = value;
+						else
+							delete message.timestamp;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return MemberBanned;
+	})();
+
+	signal.AccessControl = (function() {
+
+		const AccessControl = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		AccessControl.prototype.attributes = 0;
+		AccessControl.prototype.members = 0;
+		AccessControl.prototype.addFromInviteLink = 0;
+		AccessControl.prototype.memberLabel = 0;
+
+		AccessControl.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.attributes != null && $Object.hasOwnProperty.call(message, "attributes") && message.attributes !== 0)
+				writer.uint32(8).int32(message.attributes);
+			if (message.members != null && $Object.hasOwnProperty.call(message, "members") && message.members !== 0)
+				writer.uint32(16).int32(message.members);
+			if (message.addFromInviteLink != null && $Object.hasOwnProperty.call(message, "addFromInviteLink") && message.addFromInviteLink !== 0)
+				writer.uint32(24).int32(message.addFromInviteLink);
+			if (message.memberLabel != null && $Object.hasOwnProperty.call(message, "memberLabel") && message.memberLabel !== 0)
+				writer.uint32(32).int32(message.memberLabel);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		AccessControl.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.AccessControl();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.attributes = value;
+						else
+							delete message.attributes;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.members = value;
+						else
+							delete message.members;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.addFromInviteLink = value;
+						else
+							delete message.addFromInviteLink;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.memberLabel = value;
+						else
+							delete message.memberLabel;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		AccessControl.AccessRequired = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "UNKNOWN"] = 0;
+			values[valuesById[1] = "ANY"] = 1;
+			values[valuesById[2] = "MEMBER"] = 2;
+			values[valuesById[3] = "ADMINISTRATOR"] = 3;
+			values[valuesById[4] = "UNSATISFIABLE"] = 4;
+			return values;
+		})();
+
+		return AccessControl;
+	})();
+
+	signal.Group = (function() {
+
+		const Group = function (properties) {
+			this.members = [];
+			this.membersPendingProfileKey = [];
+			this.membersPendingAdminApproval = [];
+			this.membersBanned = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		Group.prototype.publicKey = $util.newBuffer([]);
+		Group.prototype.title = $util.newBuffer([]);
+		Group.prototype.description = $util.newBuffer([]);
+		Group.prototype.avatarUrl = "";
+		Group.prototype.disappearingMessagesTimer = $util.newBuffer([]);
+		Group.prototype.accessControl = null;
+		Group.prototype.version = 0;
+		Group.prototype.members = $util.emptyArray;
+		Group.prototype.membersPendingProfileKey = $util.emptyArray;
+		Group.prototype.membersPendingAdminApproval = $util.emptyArray;
+		Group.prototype.inviteLinkPassword = $util.newBuffer([]);
+		Group.prototype.announcementsOnly = false;
+		Group.prototype.membersBanned = $util.emptyArray;
+		Group.prototype.terminated = false;
+
+		Group.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.publicKey != null && $Object.hasOwnProperty.call(message, "publicKey") && message.publicKey.length)
+				writer.uint32(10).bytes(message.publicKey);
+			if (message.title != null && $Object.hasOwnProperty.call(message, "title") && message.title.length)
+				writer.uint32(18).bytes(message.title);
+			if (message.avatarUrl != null && $Object.hasOwnProperty.call(message, "avatarUrl") && message.avatarUrl !== "")
+				writer.uint32(26).string(message.avatarUrl);
+			if (message.disappearingMessagesTimer != null && $Object.hasOwnProperty.call(message, "disappearingMessagesTimer") && message.disappearingMessagesTimer.length)
+				writer.uint32(34).bytes(message.disappearingMessagesTimer);
+			if (message.accessControl != null && $Object.hasOwnProperty.call(message, "accessControl"))
+				$root.signal.AccessControl.encode(message.accessControl, writer.uint32(42).fork(), _depth + 1).ldelim();
+			if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== 0)
+				writer.uint32(48).uint32(message.version);
+			if (message.members != null && message.members.length)
+				for (let i = 0; i < message.members.length; ++i)
+					$root.signal.Member.encode(message.members[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+			if (message.membersPendingProfileKey != null && message.membersPendingProfileKey.length)
+				for (let i = 0; i < message.membersPendingProfileKey.length; ++i)
+					$root.signal.MemberPendingProfileKey.encode(message.membersPendingProfileKey[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+			if (message.membersPendingAdminApproval != null && message.membersPendingAdminApproval.length)
+				for (let i = 0; i < message.membersPendingAdminApproval.length; ++i)
+					$root.signal.MemberPendingAdminApproval.encode(message.membersPendingAdminApproval[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+			if (message.inviteLinkPassword != null && $Object.hasOwnProperty.call(message, "inviteLinkPassword") && message.inviteLinkPassword.length)
+				writer.uint32(82).bytes(message.inviteLinkPassword);
+			if (message.description != null && $Object.hasOwnProperty.call(message, "description") && message.description.length)
+				writer.uint32(90).bytes(message.description);
+			if (message.announcementsOnly != null && $Object.hasOwnProperty.call(message, "announcementsOnly") && message.announcementsOnly !== false)
+				writer.uint32(96).bool(message.announcementsOnly);
+			if (message.membersBanned != null && message.membersBanned.length)
+				for (let i = 0; i < message.membersBanned.length; ++i)
+					$root.signal.MemberBanned.encode(message.membersBanned[i], writer.uint32(106).fork(), _depth + 1).ldelim();
+			if (message.terminated != null && $Object.hasOwnProperty.call(message, "terminated") && message.terminated !== false)
+				writer.uint32(112).bool(message.terminated);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		Group.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.Group();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.publicKey = value;
+						else
+							delete message.publicKey;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.title = value;
+						else
+							delete message.title;
+						continue;
+					}
+				case 11: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.description = value;
+						else
+							delete message.description;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.avatarUrl = value;
+						else
+							delete message.avatarUrl;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.disappearingMessagesTimer = value;
+						else
+							delete message.disappearingMessagesTimer;
+						continue;
+					}
+				case 5: {
+						if (wireType !== 2)
+							break;
+						message.accessControl = $root.signal.AccessControl.decode(reader, reader.size(), $undefined, _depth + 1, message.accessControl);
+						continue;
+					}
+				case 6: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.uint32())
+							message.version = value;
+						else
+							delete message.version;
+						continue;
+					}
+				case 7: {
+						if (wireType !== 2)
+							break;
+						if (!(message.members && message.members.length))
+							message.members = [];
+						message.members.push($root.signal.Member.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 8: {
+						if (wireType !== 2)
+							break;
+						if (!(message.membersPendingProfileKey && message.membersPendingProfileKey.length))
+							message.membersPendingProfileKey = [];
+						message.membersPendingProfileKey.push($root.signal.MemberPendingProfileKey.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 9: {
+						if (wireType !== 2)
+							break;
+						if (!(message.membersPendingAdminApproval && message.membersPendingAdminApproval.length))
+							message.membersPendingAdminApproval = [];
+						message.membersPendingAdminApproval.push($root.signal.MemberPendingAdminApproval.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 10: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.inviteLinkPassword = value;
+						else
+							delete message.inviteLinkPassword;
+						continue;
+					}
+				case 12: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.bool())
+							message.announcementsOnly = value;
+						else
+							delete message.announcementsOnly;
+						continue;
+					}
+				case 13: {
+						if (wireType !== 2)
+							break;
+						if (!(message.membersBanned && message.membersBanned.length))
+							message.membersBanned = [];
+						message.membersBanned.push($root.signal.MemberBanned.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 14: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.bool())
+							message.terminated = value;
+						else
+							delete message.terminated;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return Group;
+	})();
+
+	signal.GroupAttributeBlob = (function() {
+
+		const GroupAttributeBlob = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupAttributeBlob.prototype.title = null;
+		GroupAttributeBlob.prototype.avatar = null;
+		GroupAttributeBlob.prototype.disappearingMessagesDuration = null;
+		GroupAttributeBlob.prototype.descriptionText = null;
+
+		let $oneOfFields;
+
+		$Object.defineProperty(GroupAttributeBlob.prototype, "content", {
+			get: $util.oneOfGetter($oneOfFields = ["title", "avatar", "disappearingMessagesDuration", "descriptionText"]),
+			set: $util.oneOfSetter($oneOfFields)
+		});
+
+		GroupAttributeBlob.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.title != null && $Object.hasOwnProperty.call(message, "title"))
+				writer.uint32(10).string(message.title);
+			if (message.avatar != null && $Object.hasOwnProperty.call(message, "avatar"))
+				writer.uint32(18).bytes(message.avatar);
+			if (message.disappearingMessagesDuration != null && $Object.hasOwnProperty.call(message, "disappearingMessagesDuration"))
+				writer.uint32(24).uint32(message.disappearingMessagesDuration);
+			if (message.descriptionText != null && $Object.hasOwnProperty.call(message, "descriptionText"))
+				writer.uint32(34).string(message.descriptionText);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupAttributeBlob.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupAttributeBlob();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.title = reader.stringVerify();
+						message.content = "title";
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						message.avatar = reader.bytes();
+						message.content = "avatar";
+						continue;
+					}
+				case 3: {
+						if (wireType !== 0)
+							break;
+						message.disappearingMessagesDuration = reader.uint32();
+						message.content = "disappearingMessagesDuration";
+						continue;
+					}
+				case 4: {
+						if (wireType !== 2)
+							break;
+						message.descriptionText = reader.stringVerify();
+						message.content = "descriptionText";
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return GroupAttributeBlob;
+	})();
+
+	signal.GroupInviteLink = (function() {
+
+		const GroupInviteLink = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupInviteLink.prototype.contentsV1 = null;
+
+		let $oneOfFields;
+
+		$Object.defineProperty(GroupInviteLink.prototype, "contents", {
+			get: $util.oneOfGetter($oneOfFields = ["contentsV1"]),
+			set: $util.oneOfSetter($oneOfFields)
+		});
+
+		GroupInviteLink.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.contentsV1 != null && $Object.hasOwnProperty.call(message, "contentsV1"))
+				$root.signal.GroupInviteLink.GroupInviteLinkContentsV1.encode(message.contentsV1, writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupInviteLink.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupInviteLink();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.contentsV1 = $root.signal.GroupInviteLink.GroupInviteLinkContentsV1.decode(reader, reader.size(), $undefined, _depth + 1, message.contentsV1);
+						message.contents = "contentsV1";
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		GroupInviteLink.GroupInviteLinkContentsV1 = (function() {
+
+			const GroupInviteLinkContentsV1 = function (properties) {
+				if (properties)
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+						if (properties[keys[i]] != null && keys[i] !== "__proto__")
+							this[keys[i]] = properties[keys[i]];
+			};
+
+			GroupInviteLinkContentsV1.prototype.groupMasterKey = $util.newBuffer([]);
+			GroupInviteLinkContentsV1.prototype.inviteLinkPassword = $util.newBuffer([]);
+
+			GroupInviteLinkContentsV1.encode = function (message, writer, _depth) {
+				if (!writer)
+					writer = $Writer.create();
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $util.recursionLimit)
+					throw $Error("max depth exceeded");
+				if (message.groupMasterKey != null && $Object.hasOwnProperty.call(message, "groupMasterKey") && message.groupMasterKey.length)
+					writer.uint32(10).bytes(message.groupMasterKey);
+				if (message.inviteLinkPassword != null && $Object.hasOwnProperty.call(message, "inviteLinkPassword") && message.inviteLinkPassword.length)
+					writer.uint32(18).bytes(message.inviteLinkPassword);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+					for (let i = 0; i < message.$unknowns.length; ++i)
+						writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+
+			GroupInviteLinkContentsV1.decode = function (reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader))
+					reader = $Reader.create(reader);
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $Reader.recursionLimit)
+					throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined)
+					end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len)
+						throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.signal.GroupInviteLink.GroupInviteLinkContentsV1();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+					case 1: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.groupMasterKey = value;
+							else
+								delete message.groupMasterKey;
+							continue;
+						}
+					case 2: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.inviteLinkPassword = value;
+							else
+								delete message.inviteLinkPassword;
+							continue;
+						}
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end)
+						throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined)
+					throw $Error("missing end group");
+				return message;
+			};
+
+			return GroupInviteLinkContentsV1;
+		})();
+
+		return GroupInviteLink;
+	})();
+
+	signal.GroupJoinInfo = (function() {
+
+		const GroupJoinInfo = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupJoinInfo.prototype.publicKey = $util.newBuffer([]);
+		GroupJoinInfo.prototype.title = $util.newBuffer([]);
+		GroupJoinInfo.prototype.description = $util.newBuffer([]);
+		GroupJoinInfo.prototype.avatar = "";
+		GroupJoinInfo.prototype.memberCount = 0;
+		GroupJoinInfo.prototype.addFromInviteLink = 0;
+		GroupJoinInfo.prototype.version = 0;
+		GroupJoinInfo.prototype.pendingAdminApproval = false;
+		GroupJoinInfo.prototype.pendingAdminApprovalFull = false;
+
+		GroupJoinInfo.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.publicKey != null && $Object.hasOwnProperty.call(message, "publicKey") && message.publicKey.length)
+				writer.uint32(10).bytes(message.publicKey);
+			if (message.title != null && $Object.hasOwnProperty.call(message, "title") && message.title.length)
+				writer.uint32(18).bytes(message.title);
+			if (message.avatar != null && $Object.hasOwnProperty.call(message, "avatar") && message.avatar !== "")
+				writer.uint32(26).string(message.avatar);
+			if (message.memberCount != null && $Object.hasOwnProperty.call(message, "memberCount") && message.memberCount !== 0)
+				writer.uint32(32).uint32(message.memberCount);
+			if (message.addFromInviteLink != null && $Object.hasOwnProperty.call(message, "addFromInviteLink") && message.addFromInviteLink !== 0)
+				writer.uint32(40).int32(message.addFromInviteLink);
+			if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== 0)
+				writer.uint32(48).uint32(message.version);
+			if (message.pendingAdminApproval != null && $Object.hasOwnProperty.call(message, "pendingAdminApproval") && message.pendingAdminApproval !== false)
+				writer.uint32(56).bool(message.pendingAdminApproval);
+			if (message.description != null && $Object.hasOwnProperty.call(message, "description") && message.description.length)
+				writer.uint32(66).bytes(message.description);
+			if (message.pendingAdminApprovalFull != null && $Object.hasOwnProperty.call(message, "pendingAdminApprovalFull") && message.pendingAdminApprovalFull !== false)
+				writer.uint32(72).bool(message.pendingAdminApprovalFull);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupJoinInfo.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupJoinInfo();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.publicKey = value;
+						else
+							delete message.publicKey;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.title = value;
+						else
+							delete message.title;
+						continue;
+					}
+				case 8: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.description = value;
+						else
+							delete message.description;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.avatar = value;
+						else
+							delete message.avatar;
+						continue;
+					}
+				case 4: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.uint32())
+							message.memberCount = value;
+						else
+							delete message.memberCount;
+						continue;
+					}
+				case 5: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.int32())
+							message.addFromInviteLink = value;
+						else
+							delete message.addFromInviteLink;
+						continue;
+					}
+				case 6: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.uint32())
+							message.version = value;
+						else
+							delete message.version;
+						continue;
+					}
+				case 7: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.bool())
+							message.pendingAdminApproval = value;
+						else
+							delete message.pendingAdminApproval;
+						continue;
+					}
+				case 9: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.bool())
+							message.pendingAdminApprovalFull = value;
+						else
+							delete message.pendingAdminApprovalFull;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return GroupJoinInfo;
+	})();
+
+	signal.GroupChange = (function() {
+
+		const GroupChange = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupChange.prototype.actions = $util.newBuffer([]);
+		GroupChange.prototype.serverSignature = $util.newBuffer([]);
+		GroupChange.prototype.changeEpoch = 0;
+
+		GroupChange.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.actions != null && $Object.hasOwnProperty.call(message, "actions") && message.actions.length)
+				writer.uint32(10).bytes(message.actions);
+			if (message.serverSignature != null && $Object.hasOwnProperty.call(message, "serverSignature") && message.serverSignature.length)
+				writer.uint32(18).bytes(message.serverSignature);
+			if (message.changeEpoch != null && $Object.hasOwnProperty.call(message, "changeEpoch") && message.changeEpoch !== 0)
+				writer.uint32(24).uint32(message.changeEpoch);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupChange.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupChange();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.actions = value;
+						else
+							delete message.actions;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.serverSignature = value;
+						else
+							delete message.serverSignature;
+						continue;
+					}
+				case 3: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.uint32())
+							message.changeEpoch = value;
+						else
+							delete message.changeEpoch;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		GroupChange.Actions = (function() {
+
+			const Actions = function (properties) {
+				this.addMembers = [];
+				this.deleteMembers = [];
+				this.modifyMemberRoles = [];
+				this.modifyMemberLabels = [];
+				this.modifyMemberProfileKeys = [];
+				this.addMembersPendingProfileKey = [];
+				this.deleteMembersPendingProfileKey = [];
+				this.promoteMembersPendingProfileKey = [];
+				this.addMembersPendingAdminApproval = [];
+				this.deleteMembersPendingAdminApproval = [];
+				this.promoteMembersPendingAdminApproval = [];
+				this.addMembersBanned = [];
+				this.deleteMembersBanned = [];
+				this.promoteMembersPendingPniAciProfileKey = [];
+				if (properties)
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+						if (properties[keys[i]] != null && keys[i] !== "__proto__")
+							this[keys[i]] = properties[keys[i]];
+			};
+
+			Actions.prototype.sourceUserId = $util.newBuffer([]);
+			Actions.prototype.groupId = $util.newBuffer([]);
+			Actions.prototype.version = 0;
+			Actions.prototype.addMembers = $util.emptyArray;
+			Actions.prototype.deleteMembers = $util.emptyArray;
+			Actions.prototype.modifyMemberRoles = $util.emptyArray;
+			Actions.prototype.modifyMemberLabels = $util.emptyArray;
+			Actions.prototype.modifyMemberProfileKeys = $util.emptyArray;
+			Actions.prototype.addMembersPendingProfileKey = $util.emptyArray;
+			Actions.prototype.deleteMembersPendingProfileKey = $util.emptyArray;
+			Actions.prototype.promoteMembersPendingProfileKey = $util.emptyArray;
+			Actions.prototype.modifyTitle = null;
+			Actions.prototype.modifyAvatar = null;
+			Actions.prototype.modifyDisappearingMessageTimer = null;
+			Actions.prototype.modifyAttributesAccess = null;
+			Actions.prototype.modifyMemberAccess = null;
+			Actions.prototype.modifyAddFromInviteLinkAccess = null;
+			Actions.prototype.modifyMemberLabelAccess = null;
+			Actions.prototype.addMembersPendingAdminApproval = $util.emptyArray;
+			Actions.prototype.deleteMembersPendingAdminApproval = $util.emptyArray;
+			Actions.prototype.promoteMembersPendingAdminApproval = $util.emptyArray;
+			Actions.prototype.modifyInviteLinkPassword = null;
+			Actions.prototype.modifyDescription = null;
+			Actions.prototype.modifyAnnouncementsOnly = null;
+			Actions.prototype.addMembersBanned = $util.emptyArray;
+			Actions.prototype.deleteMembersBanned = $util.emptyArray;
+			Actions.prototype.promoteMembersPendingPniAciProfileKey = $util.emptyArray;
+			Actions.prototype.terminateGroup = null;
+
+			Actions.encode = function (message, writer, _depth) {
+				if (!writer)
+					writer = $Writer.create();
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $util.recursionLimit)
+					throw $Error("max depth exceeded");
+				if (message.sourceUserId != null && $Object.hasOwnProperty.call(message, "sourceUserId") && message.sourceUserId.length)
+					writer.uint32(10).bytes(message.sourceUserId);
+				if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== 0)
+					writer.uint32(16).uint32(message.version);
+				if (message.addMembers != null && message.addMembers.length)
+					for (let i = 0; i < message.addMembers.length; ++i)
+						$root.signal.GroupChange.Actions.AddMemberAction.encode(message.addMembers[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.deleteMembers != null && message.deleteMembers.length)
+					for (let i = 0; i < message.deleteMembers.length; ++i)
+						$root.signal.GroupChange.Actions.DeleteMemberAction.encode(message.deleteMembers[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+				if (message.modifyMemberRoles != null && message.modifyMemberRoles.length)
+					for (let i = 0; i < message.modifyMemberRoles.length; ++i)
+						$root.signal.GroupChange.Actions.ModifyMemberRoleAction.encode(message.modifyMemberRoles[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+				if (message.modifyMemberProfileKeys != null && message.modifyMemberProfileKeys.length)
+					for (let i = 0; i < message.modifyMemberProfileKeys.length; ++i)
+						$root.signal.GroupChange.Actions.ModifyMemberProfileKeyAction.encode(message.modifyMemberProfileKeys[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+				if (message.addMembersPendingProfileKey != null && message.addMembersPendingProfileKey.length)
+					for (let i = 0; i < message.addMembersPendingProfileKey.length; ++i)
+						$root.signal.GroupChange.Actions.AddMemberPendingProfileKeyAction.encode(message.addMembersPendingProfileKey[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+				if (message.deleteMembersPendingProfileKey != null && message.deleteMembersPendingProfileKey.length)
+					for (let i = 0; i < message.deleteMembersPendingProfileKey.length; ++i)
+						$root.signal.GroupChange.Actions.DeleteMemberPendingProfileKeyAction.encode(message.deleteMembersPendingProfileKey[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+				if (message.promoteMembersPendingProfileKey != null && message.promoteMembersPendingProfileKey.length)
+					for (let i = 0; i < message.promoteMembersPendingProfileKey.length; ++i)
+						$root.signal.GroupChange.Actions.PromoteMemberPendingProfileKeyAction.encode(message.promoteMembersPendingProfileKey[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+				if (message.modifyTitle != null && $Object.hasOwnProperty.call(message, "modifyTitle"))
+					$root.signal.GroupChange.Actions.ModifyTitleAction.encode(message.modifyTitle, writer.uint32(82).fork(), _depth + 1).ldelim();
+				if (message.modifyAvatar != null && $Object.hasOwnProperty.call(message, "modifyAvatar"))
+					$root.signal.GroupChange.Actions.ModifyAvatarAction.encode(message.modifyAvatar, writer.uint32(90).fork(), _depth + 1).ldelim();
+				if (message.modifyDisappearingMessageTimer != null && $Object.hasOwnProperty.call(message, "modifyDisappearingMessageTimer"))
+					$root.signal.GroupChange.Actions.ModifyDisappearingMessageTimerAction.encode(message.modifyDisappearingMessageTimer, writer.uint32(98).fork(), _depth + 1).ldelim();
+				if (message.modifyAttributesAccess != null && $Object.hasOwnProperty.call(message, "modifyAttributesAccess"))
+					$root.signal.GroupChange.Actions.ModifyAttributesAccessControlAction.encode(message.modifyAttributesAccess, writer.uint32(106).fork(), _depth + 1).ldelim();
+				if (message.modifyMemberAccess != null && $Object.hasOwnProperty.call(message, "modifyMemberAccess"))
+					$root.signal.GroupChange.Actions.ModifyMembersAccessControlAction.encode(message.modifyMemberAccess, writer.uint32(114).fork(), _depth + 1).ldelim();
+				if (message.modifyAddFromInviteLinkAccess != null && $Object.hasOwnProperty.call(message, "modifyAddFromInviteLinkAccess"))
+					$root.signal.GroupChange.Actions.ModifyAddFromInviteLinkAccessControlAction.encode(message.modifyAddFromInviteLinkAccess, writer.uint32(122).fork(), _depth + 1).ldelim();
+				if (message.addMembersPendingAdminApproval != null && message.addMembersPendingAdminApproval.length)
+					for (let i = 0; i < message.addMembersPendingAdminApproval.length; ++i)
+						$root.signal.GroupChange.Actions.AddMemberPendingAdminApprovalAction.encode(message.addMembersPendingAdminApproval[i], writer.uint32(130).fork(), _depth + 1).ldelim();
+				if (message.deleteMembersPendingAdminApproval != null && message.deleteMembersPendingAdminApproval.length)
+					for (let i = 0; i < message.deleteMembersPendingAdminApproval.length; ++i)
+						$root.signal.GroupChange.Actions.DeleteMemberPendingAdminApprovalAction.encode(message.deleteMembersPendingAdminApproval[i], writer.uint32(138).fork(), _depth + 1).ldelim();
+				if (message.promoteMembersPendingAdminApproval != null && message.promoteMembersPendingAdminApproval.length)
+					for (let i = 0; i < message.promoteMembersPendingAdminApproval.length; ++i)
+						$root.signal.GroupChange.Actions.PromoteMemberPendingAdminApprovalAction.encode(message.promoteMembersPendingAdminApproval[i], writer.uint32(146).fork(), _depth + 1).ldelim();
+				if (message.modifyInviteLinkPassword != null && $Object.hasOwnProperty.call(message, "modifyInviteLinkPassword"))
+					$root.signal.GroupChange.Actions.ModifyInviteLinkPasswordAction.encode(message.modifyInviteLinkPassword, writer.uint32(154).fork(), _depth + 1).ldelim();
+				if (message.modifyDescription != null && $Object.hasOwnProperty.call(message, "modifyDescription"))
+					$root.signal.GroupChange.Actions.ModifyDescriptionAction.encode(message.modifyDescription, writer.uint32(162).fork(), _depth + 1).ldelim();
+				if (message.modifyAnnouncementsOnly != null && $Object.hasOwnProperty.call(message, "modifyAnnouncementsOnly"))
+					$root.signal.GroupChange.Actions.ModifyAnnouncementsOnlyAction.encode(message.modifyAnnouncementsOnly, writer.uint32(170).fork(), _depth + 1).ldelim();
+				if (message.addMembersBanned != null && message.addMembersBanned.length)
+					for (let i = 0; i < message.addMembersBanned.length; ++i)
+						$root.signal.GroupChange.Actions.AddMemberBannedAction.encode(message.addMembersBanned[i], writer.uint32(178).fork(), _depth + 1).ldelim();
+				if (message.deleteMembersBanned != null && message.deleteMembersBanned.length)
+					for (let i = 0; i < message.deleteMembersBanned.length; ++i)
+						$root.signal.GroupChange.Actions.DeleteMemberBannedAction.encode(message.deleteMembersBanned[i], writer.uint32(186).fork(), _depth + 1).ldelim();
+				if (message.promoteMembersPendingPniAciProfileKey != null && message.promoteMembersPendingPniAciProfileKey.length)
+					for (let i = 0; i < message.promoteMembersPendingPniAciProfileKey.length; ++i)
+						$root.signal.GroupChange.Actions.PromoteMemberPendingPniAciProfileKeyAction.encode(message.promoteMembersPendingPniAciProfileKey[i], writer.uint32(194).fork(), _depth + 1).ldelim();
+				if (message.groupId != null && $Object.hasOwnProperty.call(message, "groupId") && message.groupId.length)
+					writer.uint32(202).bytes(message.groupId);
+				if (message.modifyMemberLabels != null && message.modifyMemberLabels.length)
+					for (let i = 0; i < message.modifyMemberLabels.length; ++i)
+						$root.signal.GroupChange.Actions.ModifyMemberLabelAction.encode(message.modifyMemberLabels[i], writer.uint32(210).fork(), _depth + 1).ldelim();
+				if (message.modifyMemberLabelAccess != null && $Object.hasOwnProperty.call(message, "modifyMemberLabelAccess"))
+					$root.signal.GroupChange.Actions.ModifyMemberLabelAccessControlAction.encode(message.modifyMemberLabelAccess, writer.uint32(218).fork(), _depth + 1).ldelim();
+				if (message.terminateGroup != null && $Object.hasOwnProperty.call(message, "terminateGroup"))
+					$root.signal.GroupChange.Actions.TerminateGroupAction.encode(message.terminateGroup, writer.uint32(226).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+					for (let i = 0; i < message.$unknowns.length; ++i)
+						writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+
+			Actions.decode = function (reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader))
+					reader = $Reader.create(reader);
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $Reader.recursionLimit)
+					throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined)
+					end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len)
+						throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.signal.GroupChange.Actions();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+					case 1: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.sourceUserId = value;
+							else
+								delete message.sourceUserId;
+							continue;
+						}
+					case 25: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.groupId = value;
+							else
+								delete message.groupId;
+							continue;
+						}
+					case 2: {
+							if (wireType !== 0)
+								break;
+							if (value = reader.uint32())
+								message.version = value;
+							else
+								delete message.version;
+							continue;
+						}
+					case 3: {
+							if (wireType !== 2)
+								break;
+							if (!(message.addMembers && message.addMembers.length))
+								message.addMembers = [];
+							message.addMembers.push($root.signal.GroupChange.Actions.AddMemberAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 4: {
+							if (wireType !== 2)
+								break;
+							if (!(message.deleteMembers && message.deleteMembers.length))
+								message.deleteMembers = [];
+							message.deleteMembers.push($root.signal.GroupChange.Actions.DeleteMemberAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 5: {
+							if (wireType !== 2)
+								break;
+							if (!(message.modifyMemberRoles && message.modifyMemberRoles.length))
+								message.modifyMemberRoles = [];
+							message.modifyMemberRoles.push($root.signal.GroupChange.Actions.ModifyMemberRoleAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 26: {
+							if (wireType !== 2)
+								break;
+							if (!(message.modifyMemberLabels && message.modifyMemberLabels.length))
+								message.modifyMemberLabels = [];
+							message.modifyMemberLabels.push($root.signal.GroupChange.Actions.ModifyMemberLabelAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 6: {
+							if (wireType !== 2)
+								break;
+							if (!(message.modifyMemberProfileKeys && message.modifyMemberProfileKeys.length))
+								message.modifyMemberProfileKeys = [];
+							message.modifyMemberProfileKeys.push($root.signal.GroupChange.Actions.ModifyMemberProfileKeyAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 7: {
+							if (wireType !== 2)
+								break;
+							if (!(message.addMembersPendingProfileKey && message.addMembersPendingProfileKey.length))
+								message.addMembersPendingProfileKey = [];
+							message.addMembersPendingProfileKey.push($root.signal.GroupChange.Actions.AddMemberPendingProfileKeyAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 8: {
+							if (wireType !== 2)
+								break;
+							if (!(message.deleteMembersPendingProfileKey && message.deleteMembersPendingProfileKey.length))
+								message.deleteMembersPendingProfileKey = [];
+							message.deleteMembersPendingProfileKey.push($root.signal.GroupChange.Actions.DeleteMemberPendingProfileKeyAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 9: {
+							if (wireType !== 2)
+								break;
+							if (!(message.promoteMembersPendingProfileKey && message.promoteMembersPendingProfileKey.length))
+								message.promoteMembersPendingProfileKey = [];
+							message.promoteMembersPendingProfileKey.push($root.signal.GroupChange.Actions.PromoteMemberPendingProfileKeyAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 10: {
+							if (wireType !== 2)
+								break;
+							message.modifyTitle = $root.signal.GroupChange.Actions.ModifyTitleAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyTitle);
+							continue;
+						}
+					case 11: {
+							if (wireType !== 2)
+								break;
+							message.modifyAvatar = $root.signal.GroupChange.Actions.ModifyAvatarAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyAvatar);
+							continue;
+						}
+					case 12: {
+							if (wireType !== 2)
+								break;
+							message.modifyDisappearingMessageTimer = $root.signal.GroupChange.Actions.ModifyDisappearingMessageTimerAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyDisappearingMessageTimer);
+							continue;
+						}
+					case 13: {
+							if (wireType !== 2)
+								break;
+							message.modifyAttributesAccess = $root.signal.GroupChange.Actions.ModifyAttributesAccessControlAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyAttributesAccess);
+							continue;
+						}
+					case 14: {
+							if (wireType !== 2)
+								break;
+							message.modifyMemberAccess = $root.signal.GroupChange.Actions.ModifyMembersAccessControlAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyMemberAccess);
+							continue;
+						}
+					case 15: {
+							if (wireType !== 2)
+								break;
+							message.modifyAddFromInviteLinkAccess = $root.signal.GroupChange.Actions.ModifyAddFromInviteLinkAccessControlAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyAddFromInviteLinkAccess);
+							continue;
+						}
+					case 27: {
+							if (wireType !== 2)
+								break;
+							message.modifyMemberLabelAccess = $root.signal.GroupChange.Actions.ModifyMemberLabelAccessControlAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyMemberLabelAccess);
+							continue;
+						}
+					case 16: {
+							if (wireType !== 2)
+								break;
+							if (!(message.addMembersPendingAdminApproval && message.addMembersPendingAdminApproval.length))
+								message.addMembersPendingAdminApproval = [];
+							message.addMembersPendingAdminApproval.push($root.signal.GroupChange.Actions.AddMemberPendingAdminApprovalAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 17: {
+							if (wireType !== 2)
+								break;
+							if (!(message.deleteMembersPendingAdminApproval && message.deleteMembersPendingAdminApproval.length))
+								message.deleteMembersPendingAdminApproval = [];
+							message.deleteMembersPendingAdminApproval.push($root.signal.GroupChange.Actions.DeleteMemberPendingAdminApprovalAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 18: {
+							if (wireType !== 2)
+								break;
+							if (!(message.promoteMembersPendingAdminApproval && message.promoteMembersPendingAdminApproval.length))
+								message.promoteMembersPendingAdminApproval = [];
+							message.promoteMembersPendingAdminApproval.push($root.signal.GroupChange.Actions.PromoteMemberPendingAdminApprovalAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 19: {
+							if (wireType !== 2)
+								break;
+							message.modifyInviteLinkPassword = $root.signal.GroupChange.Actions.ModifyInviteLinkPasswordAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyInviteLinkPassword);
+							continue;
+						}
+					case 20: {
+							if (wireType !== 2)
+								break;
+							message.modifyDescription = $root.signal.GroupChange.Actions.ModifyDescriptionAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyDescription);
+							continue;
+						}
+					case 21: {
+							if (wireType !== 2)
+								break;
+							message.modifyAnnouncementsOnly = $root.signal.GroupChange.Actions.ModifyAnnouncementsOnlyAction.decode(reader, reader.size(), $undefined, _depth + 1, message.modifyAnnouncementsOnly);
+							continue;
+						}
+					case 22: {
+							if (wireType !== 2)
+								break;
+							if (!(message.addMembersBanned && message.addMembersBanned.length))
+								message.addMembersBanned = [];
+							message.addMembersBanned.push($root.signal.GroupChange.Actions.AddMemberBannedAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 23: {
+							if (wireType !== 2)
+								break;
+							if (!(message.deleteMembersBanned && message.deleteMembersBanned.length))
+								message.deleteMembersBanned = [];
+							message.deleteMembersBanned.push($root.signal.GroupChange.Actions.DeleteMemberBannedAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 24: {
+							if (wireType !== 2)
+								break;
+							if (!(message.promoteMembersPendingPniAciProfileKey && message.promoteMembersPendingPniAciProfileKey.length))
+								message.promoteMembersPendingPniAciProfileKey = [];
+							message.promoteMembersPendingPniAciProfileKey.push($root.signal.GroupChange.Actions.PromoteMemberPendingPniAciProfileKeyAction.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						}
+					case 28: {
+							if (wireType !== 2)
+								break;
+							message.terminateGroup = $root.signal.GroupChange.Actions.TerminateGroupAction.decode(reader, reader.size(), $undefined, _depth + 1, message.terminateGroup);
+							continue;
+						}
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end)
+						throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined)
+					throw $Error("missing end group");
+				return message;
+			};
+
+			Actions.AddMemberAction = (function() {
+
+				const AddMemberAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				AddMemberAction.prototype.added = null;
+				AddMemberAction.prototype.joinFromInviteLink = false;
+
+				AddMemberAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.added != null && $Object.hasOwnProperty.call(message, "added"))
+						$root.signal.Member.encode(message.added, writer.uint32(10).fork(), _depth + 1).ldelim();
+					if (message.joinFromInviteLink != null && $Object.hasOwnProperty.call(message, "joinFromInviteLink") && message.joinFromInviteLink !== false)
+						writer.uint32(16).bool(message.joinFromInviteLink);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				AddMemberAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.AddMemberAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								message.added = $root.signal.Member.decode(reader, reader.size(), $undefined, _depth + 1, message.added);
+								continue;
+							}
+						case 2: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.bool())
+									message.joinFromInviteLink = value;
+								else
+									delete message.joinFromInviteLink;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return AddMemberAction;
+			})();
+
+			Actions.DeleteMemberAction = (function() {
+
+				const DeleteMemberAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				DeleteMemberAction.prototype.deletedUserId = $util.newBuffer([]);
+
+				DeleteMemberAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.deletedUserId != null && $Object.hasOwnProperty.call(message, "deletedUserId") && message.deletedUserId.length)
+						writer.uint32(10).bytes(message.deletedUserId);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				DeleteMemberAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.DeleteMemberAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.deletedUserId = value;
+								else
+									delete message.deletedUserId;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return DeleteMemberAction;
+			})();
+
+			Actions.ModifyMemberRoleAction = (function() {
+
+				const ModifyMemberRoleAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyMemberRoleAction.prototype.userId = $util.newBuffer([]);
+				ModifyMemberRoleAction.prototype.role = 0;
+
+				ModifyMemberRoleAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(10).bytes(message.userId);
+					if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+						writer.uint32(16).int32(message.role);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyMemberRoleAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyMemberRoleAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.role = value;
+								else
+									delete message.role;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyMemberRoleAction;
+			})();
+
+			Actions.ModifyMemberLabelAction = (function() {
+
+				const ModifyMemberLabelAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyMemberLabelAction.prototype.userId = $util.newBuffer([]);
+				ModifyMemberLabelAction.prototype.labelEmoji = $util.newBuffer([]);
+				ModifyMemberLabelAction.prototype.labelString = $util.newBuffer([]);
+
+				ModifyMemberLabelAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(10).bytes(message.userId);
+					if (message.labelEmoji != null && $Object.hasOwnProperty.call(message, "labelEmoji") && message.labelEmoji.length)
+						writer.uint32(18).bytes(message.labelEmoji);
+					if (message.labelString != null && $Object.hasOwnProperty.call(message, "labelString") && message.labelString.length)
+						writer.uint32(26).bytes(message.labelString);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyMemberLabelAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyMemberLabelAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.labelEmoji = value;
+								else
+									delete message.labelEmoji;
+								continue;
+							}
+						case 3: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.labelString = value;
+								else
+									delete message.labelString;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyMemberLabelAction;
+			})();
+
+			Actions.ModifyMemberProfileKeyAction = (function() {
+
+				const ModifyMemberProfileKeyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyMemberProfileKeyAction.prototype.presentation = $util.newBuffer([]);
+				ModifyMemberProfileKeyAction.prototype.userId = $util.newBuffer([]);
+				ModifyMemberProfileKeyAction.prototype.profileKey = $util.newBuffer([]);
+
+				ModifyMemberProfileKeyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+						writer.uint32(10).bytes(message.presentation);
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(18).bytes(message.userId);
+					if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey") && message.profileKey.length)
+						writer.uint32(26).bytes(message.profileKey);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyMemberProfileKeyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyMemberProfileKeyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.presentation = value;
+								else
+									delete message.presentation;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 3: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.profileKey = value;
+								else
+									delete message.profileKey;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyMemberProfileKeyAction;
+			})();
+
+			Actions.PromoteMemberPendingProfileKeyAction = (function() {
+
+				const PromoteMemberPendingProfileKeyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				PromoteMemberPendingProfileKeyAction.prototype.presentation = $util.newBuffer([]);
+				PromoteMemberPendingProfileKeyAction.prototype.userId = $util.newBuffer([]);
+				PromoteMemberPendingProfileKeyAction.prototype.profileKey = $util.newBuffer([]);
+
+				PromoteMemberPendingProfileKeyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+						writer.uint32(10).bytes(message.presentation);
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(18).bytes(message.userId);
+					if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey") && message.profileKey.length)
+						writer.uint32(26).bytes(message.profileKey);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				PromoteMemberPendingProfileKeyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.PromoteMemberPendingProfileKeyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.presentation = value;
+								else
+									delete message.presentation;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 3: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.profileKey = value;
+								else
+									delete message.profileKey;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return PromoteMemberPendingProfileKeyAction;
+			})();
+
+			Actions.PromoteMemberPendingPniAciProfileKeyAction = (function() {
+
+				const PromoteMemberPendingPniAciProfileKeyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				PromoteMemberPendingPniAciProfileKeyAction.prototype.presentation = $util.newBuffer([]);
+				PromoteMemberPendingPniAciProfileKeyAction.prototype.userId = $util.newBuffer([]);
+				PromoteMemberPendingPniAciProfileKeyAction.prototype.pni = $util.newBuffer([]);
+				PromoteMemberPendingPniAciProfileKeyAction.prototype.profileKey = $util.newBuffer([]);
+
+				PromoteMemberPendingPniAciProfileKeyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.presentation != null && $Object.hasOwnProperty.call(message, "presentation") && message.presentation.length)
+						writer.uint32(10).bytes(message.presentation);
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(18).bytes(message.userId);
+					if (message.pni != null && $Object.hasOwnProperty.call(message, "pni") && message.pni.length)
+						writer.uint32(26).bytes(message.pni);
+					if (message.profileKey != null && $Object.hasOwnProperty.call(message, "profileKey") && message.profileKey.length)
+						writer.uint32(34).bytes(message.profileKey);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				PromoteMemberPendingPniAciProfileKeyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.PromoteMemberPendingPniAciProfileKeyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.presentation = value;
+								else
+									delete message.presentation;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 3: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.pni = value;
+								else
+									delete message.pni;
+								continue;
+							}
+						case 4: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.profileKey = value;
+								else
+									delete message.profileKey;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return PromoteMemberPendingPniAciProfileKeyAction;
+			})();
+
+			Actions.AddMemberPendingProfileKeyAction = (function() {
+
+				const AddMemberPendingProfileKeyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				AddMemberPendingProfileKeyAction.prototype.added = null;
+
+				AddMemberPendingProfileKeyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.added != null && $Object.hasOwnProperty.call(message, "added"))
+						$root.signal.MemberPendingProfileKey.encode(message.added, writer.uint32(10).fork(), _depth + 1).ldelim();
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				AddMemberPendingProfileKeyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.AddMemberPendingProfileKeyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								message.added = $root.signal.MemberPendingProfileKey.decode(reader, reader.size(), $undefined, _depth + 1, message.added);
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return AddMemberPendingProfileKeyAction;
+			})();
+
+			Actions.DeleteMemberPendingProfileKeyAction = (function() {
+
+				const DeleteMemberPendingProfileKeyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				DeleteMemberPendingProfileKeyAction.prototype.deletedUserId = $util.newBuffer([]);
+
+				DeleteMemberPendingProfileKeyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.deletedUserId != null && $Object.hasOwnProperty.call(message, "deletedUserId") && message.deletedUserId.length)
+						writer.uint32(10).bytes(message.deletedUserId);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				DeleteMemberPendingProfileKeyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.DeleteMemberPendingProfileKeyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.deletedUserId = value;
+								else
+									delete message.deletedUserId;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return DeleteMemberPendingProfileKeyAction;
+			})();
+
+			Actions.AddMemberPendingAdminApprovalAction = (function() {
+
+				const AddMemberPendingAdminApprovalAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				AddMemberPendingAdminApprovalAction.prototype.added = null;
+
+				AddMemberPendingAdminApprovalAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.added != null && $Object.hasOwnProperty.call(message, "added"))
+						$root.signal.MemberPendingAdminApproval.encode(message.added, writer.uint32(10).fork(), _depth + 1).ldelim();
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				AddMemberPendingAdminApprovalAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.AddMemberPendingAdminApprovalAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								message.added = $root.signal.MemberPendingAdminApproval.decode(reader, reader.size(), $undefined, _depth + 1, message.added);
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return AddMemberPendingAdminApprovalAction;
+			})();
+
+			Actions.DeleteMemberPendingAdminApprovalAction = (function() {
+
+				const DeleteMemberPendingAdminApprovalAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				DeleteMemberPendingAdminApprovalAction.prototype.deletedUserId = $util.newBuffer([]);
+
+				DeleteMemberPendingAdminApprovalAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.deletedUserId != null && $Object.hasOwnProperty.call(message, "deletedUserId") && message.deletedUserId.length)
+						writer.uint32(10).bytes(message.deletedUserId);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				DeleteMemberPendingAdminApprovalAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.DeleteMemberPendingAdminApprovalAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.deletedUserId = value;
+								else
+									delete message.deletedUserId;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return DeleteMemberPendingAdminApprovalAction;
+			})();
+
+			Actions.PromoteMemberPendingAdminApprovalAction = (function() {
+
+				const PromoteMemberPendingAdminApprovalAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				PromoteMemberPendingAdminApprovalAction.prototype.userId = $util.newBuffer([]);
+				PromoteMemberPendingAdminApprovalAction.prototype.role = 0;
+
+				PromoteMemberPendingAdminApprovalAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && message.userId.length)
+						writer.uint32(10).bytes(message.userId);
+					if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+						writer.uint32(16).int32(message.role);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				PromoteMemberPendingAdminApprovalAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.PromoteMemberPendingAdminApprovalAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.userId = value;
+								else
+									delete message.userId;
+								continue;
+							}
+						case 2: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.role = value;
+								else
+									delete message.role;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return PromoteMemberPendingAdminApprovalAction;
+			})();
+
+			Actions.AddMemberBannedAction = (function() {
+
+				const AddMemberBannedAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				AddMemberBannedAction.prototype.added = null;
+
+				AddMemberBannedAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.added != null && $Object.hasOwnProperty.call(message, "added"))
+						$root.signal.MemberBanned.encode(message.added, writer.uint32(10).fork(), _depth + 1).ldelim();
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				AddMemberBannedAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.AddMemberBannedAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								message.added = $root.signal.MemberBanned.decode(reader, reader.size(), $undefined, _depth + 1, message.added);
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return AddMemberBannedAction;
+			})();
+
+			Actions.DeleteMemberBannedAction = (function() {
+
+				const DeleteMemberBannedAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				DeleteMemberBannedAction.prototype.deletedUserId = $util.newBuffer([]);
+
+				DeleteMemberBannedAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.deletedUserId != null && $Object.hasOwnProperty.call(message, "deletedUserId") && message.deletedUserId.length)
+						writer.uint32(10).bytes(message.deletedUserId);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				DeleteMemberBannedAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.DeleteMemberBannedAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.deletedUserId = value;
+								else
+									delete message.deletedUserId;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return DeleteMemberBannedAction;
+			})();
+
+			Actions.ModifyTitleAction = (function() {
+
+				const ModifyTitleAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyTitleAction.prototype.title = $util.newBuffer([]);
+
+				ModifyTitleAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.title != null && $Object.hasOwnProperty.call(message, "title") && message.title.length)
+						writer.uint32(10).bytes(message.title);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyTitleAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyTitleAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.title = value;
+								else
+									delete message.title;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyTitleAction;
+			})();
+
+			Actions.ModifyDescriptionAction = (function() {
+
+				const ModifyDescriptionAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyDescriptionAction.prototype.description = $util.newBuffer([]);
+
+				ModifyDescriptionAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.description != null && $Object.hasOwnProperty.call(message, "description") && message.description.length)
+						writer.uint32(10).bytes(message.description);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyDescriptionAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyDescriptionAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.description = value;
+								else
+									delete message.description;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyDescriptionAction;
+			})();
+
+			Actions.ModifyAvatarAction = (function() {
+
+				const ModifyAvatarAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyAvatarAction.prototype.avatar = "";
+
+				ModifyAvatarAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.avatar != null && $Object.hasOwnProperty.call(message, "avatar") && message.avatar !== "")
+						writer.uint32(10).string(message.avatar);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyAvatarAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyAvatarAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.stringVerify()).length)
+									message.avatar = value;
+								else
+									delete message.avatar;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyAvatarAction;
+			})();
+
+			Actions.ModifyDisappearingMessageTimerAction = (function() {
+
+				const ModifyDisappearingMessageTimerAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyDisappearingMessageTimerAction.prototype.timer = $util.newBuffer([]);
+
+				ModifyDisappearingMessageTimerAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.timer != null && $Object.hasOwnProperty.call(message, "timer") && message.timer.length)
+						writer.uint32(10).bytes(message.timer);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyDisappearingMessageTimerAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyDisappearingMessageTimerAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.timer = value;
+								else
+									delete message.timer;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyDisappearingMessageTimerAction;
+			})();
+
+			Actions.ModifyAttributesAccessControlAction = (function() {
+
+				const ModifyAttributesAccessControlAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyAttributesAccessControlAction.prototype.attributesAccess = 0;
+
+				ModifyAttributesAccessControlAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.attributesAccess != null && $Object.hasOwnProperty.call(message, "attributesAccess") && message.attributesAccess !== 0)
+						writer.uint32(8).int32(message.attributesAccess);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyAttributesAccessControlAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyAttributesAccessControlAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.attributesAccess = value;
+								else
+									delete message.attributesAccess;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyAttributesAccessControlAction;
+			})();
+
+			Actions.ModifyMembersAccessControlAction = (function() {
+
+				const ModifyMembersAccessControlAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyMembersAccessControlAction.prototype.membersAccess = 0;
+
+				ModifyMembersAccessControlAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.membersAccess != null && $Object.hasOwnProperty.call(message, "membersAccess") && message.membersAccess !== 0)
+						writer.uint32(8).int32(message.membersAccess);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyMembersAccessControlAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyMembersAccessControlAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.membersAccess = value;
+								else
+									delete message.membersAccess;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyMembersAccessControlAction;
+			})();
+
+			Actions.ModifyAddFromInviteLinkAccessControlAction = (function() {
+
+				const ModifyAddFromInviteLinkAccessControlAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyAddFromInviteLinkAccessControlAction.prototype.addFromInviteLinkAccess = 0;
+
+				ModifyAddFromInviteLinkAccessControlAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.addFromInviteLinkAccess != null && $Object.hasOwnProperty.call(message, "addFromInviteLinkAccess") && message.addFromInviteLinkAccess !== 0)
+						writer.uint32(8).int32(message.addFromInviteLinkAccess);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyAddFromInviteLinkAccessControlAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyAddFromInviteLinkAccessControlAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.addFromInviteLinkAccess = value;
+								else
+									delete message.addFromInviteLinkAccess;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyAddFromInviteLinkAccessControlAction;
+			})();
+
+			Actions.ModifyMemberLabelAccessControlAction = (function() {
+
+				const ModifyMemberLabelAccessControlAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyMemberLabelAccessControlAction.prototype.memberLabelAccess = 0;
+
+				ModifyMemberLabelAccessControlAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.memberLabelAccess != null && $Object.hasOwnProperty.call(message, "memberLabelAccess") && message.memberLabelAccess !== 0)
+						writer.uint32(8).int32(message.memberLabelAccess);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyMemberLabelAccessControlAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyMemberLabelAccessControlAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.int32())
+									message.memberLabelAccess = value;
+								else
+									delete message.memberLabelAccess;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyMemberLabelAccessControlAction;
+			})();
+
+			Actions.ModifyInviteLinkPasswordAction = (function() {
+
+				const ModifyInviteLinkPasswordAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyInviteLinkPasswordAction.prototype.inviteLinkPassword = $util.newBuffer([]);
+
+				ModifyInviteLinkPasswordAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.inviteLinkPassword != null && $Object.hasOwnProperty.call(message, "inviteLinkPassword") && message.inviteLinkPassword.length)
+						writer.uint32(10).bytes(message.inviteLinkPassword);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyInviteLinkPasswordAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyInviteLinkPasswordAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 2)
+									break;
+								if ((value = reader.bytes()).length)
+									message.inviteLinkPassword = value;
+								else
+									delete message.inviteLinkPassword;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyInviteLinkPasswordAction;
+			})();
+
+			Actions.ModifyAnnouncementsOnlyAction = (function() {
+
+				const ModifyAnnouncementsOnlyAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				ModifyAnnouncementsOnlyAction.prototype.announcementsOnly = false;
+
+				ModifyAnnouncementsOnlyAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.announcementsOnly != null && $Object.hasOwnProperty.call(message, "announcementsOnly") && message.announcementsOnly !== false)
+						writer.uint32(8).bool(message.announcementsOnly);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				ModifyAnnouncementsOnlyAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.ModifyAnnouncementsOnlyAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+						case 1: {
+								if (wireType !== 0)
+									break;
+								if (value = reader.bool())
+									message.announcementsOnly = value;
+								else
+									delete message.announcementsOnly;
+								continue;
+							}
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return ModifyAnnouncementsOnlyAction;
+			})();
+
+			Actions.TerminateGroupAction = (function() {
+
+				const TerminateGroupAction = function (properties) {
+					if (properties)
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+							if (properties[keys[i]] != null && keys[i] !== "__proto__")
+								this[keys[i]] = properties[keys[i]];
+				};
+
+				TerminateGroupAction.encode = function (message, writer, _depth) {
+					if (!writer)
+						writer = $Writer.create();
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $util.recursionLimit)
+						throw $Error("max depth exceeded");
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+						for (let i = 0; i < message.$unknowns.length; ++i)
+							writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+
+				TerminateGroupAction.decode = function (reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader))
+						reader = $Reader.create(reader);
+					if (_depth === $undefined)
+						_depth = 0;
+					if (_depth > $Reader.recursionLimit)
+						throw $Error("max depth exceeded");
+					let end, message;
+					if (length === $undefined)
+						end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len)
+							throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.signal.GroupChange.Actions.TerminateGroupAction();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						reader.skipType(tag & 7, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end)
+							throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined)
+						throw $Error("missing end group");
+					return message;
+				};
+
+				return TerminateGroupAction;
+			})();
+
+			return Actions;
+		})();
+
+		return GroupChange;
+	})();
+
+	signal.ExternalGroupCredential = (function() {
+
+		const ExternalGroupCredential = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		ExternalGroupCredential.prototype.token = "";
+
+		ExternalGroupCredential.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.token != null && $Object.hasOwnProperty.call(message, "token") && message.token !== "")
+				writer.uint32(10).string(message.token);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		ExternalGroupCredential.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.ExternalGroupCredential();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.stringVerify()).length)
+							message.token = value;
+						else
+							delete message.token;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return ExternalGroupCredential;
+	})();
+
+	signal.GroupResponse = (function() {
+
+		const GroupResponse = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupResponse.prototype.group = null;
+		GroupResponse.prototype.groupSendEndorsementsResponse = $util.newBuffer([]);
+
+		GroupResponse.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
+				$root.signal.Group.encode(message.group, writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.groupSendEndorsementsResponse != null && $Object.hasOwnProperty.call(message, "groupSendEndorsementsResponse") && message.groupSendEndorsementsResponse.length)
+				writer.uint32(18).bytes(message.groupSendEndorsementsResponse);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupResponse.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupResponse();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.group = $root.signal.Group.decode(reader, reader.size(), $undefined, _depth + 1, message.group);
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.groupSendEndorsementsResponse = value;
+						else
+							delete message.groupSendEndorsementsResponse;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return GroupResponse;
+	})();
+
+	signal.GroupChanges = (function() {
+
+		const GroupChanges = function (properties) {
+			this.groupChanges = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupChanges.prototype.groupChanges = $util.emptyArray;
+		GroupChanges.prototype.groupSendEndorsementsResponse = $util.newBuffer([]);
+
+		GroupChanges.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.groupChanges != null && message.groupChanges.length)
+				for (let i = 0; i < message.groupChanges.length; ++i)
+					$root.signal.GroupChanges.GroupChangeState.encode(message.groupChanges[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.groupSendEndorsementsResponse != null && $Object.hasOwnProperty.call(message, "groupSendEndorsementsResponse") && message.groupSendEndorsementsResponse.length)
+				writer.uint32(18).bytes(message.groupSendEndorsementsResponse);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupChanges.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupChanges();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if (!(message.groupChanges && message.groupChanges.length))
+							message.groupChanges = [];
+						message.groupChanges.push($root.signal.GroupChanges.GroupChangeState.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.groupSendEndorsementsResponse = value;
+						else
+							delete message.groupSendEndorsementsResponse;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		GroupChanges.GroupChangeState = (function() {
+
+			const GroupChangeState = function (properties) {
+				if (properties)
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+						if (properties[keys[i]] != null && keys[i] !== "__proto__")
+							this[keys[i]] = properties[keys[i]];
+			};
+
+			GroupChangeState.prototype.groupChange = null;
+			GroupChangeState.prototype.groupState = null;
+
+			GroupChangeState.encode = function (message, writer, _depth) {
+				if (!writer)
+					writer = $Writer.create();
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $util.recursionLimit)
+					throw $Error("max depth exceeded");
+				if (message.groupChange != null && $Object.hasOwnProperty.call(message, "groupChange"))
+					$root.signal.GroupChange.encode(message.groupChange, writer.uint32(10).fork(), _depth + 1).ldelim();
+				if (message.groupState != null && $Object.hasOwnProperty.call(message, "groupState"))
+					$root.signal.Group.encode(message.groupState, writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+					for (let i = 0; i < message.$unknowns.length; ++i)
+						writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+
+			GroupChangeState.decode = function (reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader))
+					reader = $Reader.create(reader);
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $Reader.recursionLimit)
+					throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined)
+					end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len)
+						throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.signal.GroupChanges.GroupChangeState();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+					case 1: {
+							if (wireType !== 2)
+								break;
+							message.groupChange = $root.signal.GroupChange.decode(reader, reader.size(), $undefined, _depth + 1, message.groupChange);
+							continue;
+						}
+					case 2: {
+							if (wireType !== 2)
+								break;
+							message.groupState = $root.signal.Group.decode(reader, reader.size(), $undefined, _depth + 1, message.groupState);
+							continue;
+						}
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end)
+						throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined)
+					throw $Error("missing end group");
+				return message;
+			};
+
+			return GroupChangeState;
+		})();
+
+		return GroupChanges;
+	})();
+
+	signal.GroupChangeResponse = (function() {
+
+		const GroupChangeResponse = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		GroupChangeResponse.prototype.groupChange = null;
+		GroupChangeResponse.prototype.groupSendEndorsementsResponse = $util.newBuffer([]);
+
+		GroupChangeResponse.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.groupChange != null && $Object.hasOwnProperty.call(message, "groupChange"))
+				$root.signal.GroupChange.encode(message.groupChange, writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.groupSendEndorsementsResponse != null && $Object.hasOwnProperty.call(message, "groupSendEndorsementsResponse") && message.groupSendEndorsementsResponse.length)
+				writer.uint32(18).bytes(message.groupSendEndorsementsResponse);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		GroupChangeResponse.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.GroupChangeResponse();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.groupChange = $root.signal.GroupChange.decode(reader, reader.size(), $undefined, _depth + 1, message.groupChange);
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.groupSendEndorsementsResponse = value;
+						else
+							delete message.groupSendEndorsementsResponse;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return GroupChangeResponse;
+	})();
+
+	return signal;
+})();
+
 export const signalservice = $root.signalservice = (() => {
 
 	const signalservice = {};
