@@ -186,10 +186,10 @@ export const LEDGER: readonly Section[] = [
   {
     title: 'Push tokens',
     entries: rest({
-      'PUT /v1/accounts/gcm': partly('kept; nobody is woken by them: issue 6'),
-      'DELETE /v1/accounts/gcm': partly('kept; nobody is woken by them: issue 6'),
-      'PUT /v1/accounts/apn': partly('kept; nobody is woken by them: issue 6'),
-      'DELETE /v1/accounts/apn': partly('kept; nobody is woken by them: issue 6'),
+      'PUT /v1/accounts/gcm': done,
+      'DELETE /v1/accounts/gcm': done,
+      'PUT /v1/accounts/apn': done,
+      'DELETE /v1/accounts/apn': done,
     }),
   },
   {
@@ -273,22 +273,22 @@ export const LEDGER: readonly Section[] = [
     title: 'Profiles',
     entries: [
       ...rest({
-        'PUT /v1/profile': partly('the avatars themselves are stored by issue 5'),
+        'PUT /v1/profile': done,
         'GET /v1/profile/{serviceId}': done,
         'GET /v1/profile/{aci}/{version}': done,
         'GET /v1/profile/{aci}/{version}/{credentialRequest}': done,
         'POST /v1/profile/identity_check/batch': done,
       }),
       ...rpcs('org.signal.chat.profile.Profile', {
-        SetProfile: partly('the avatars themselves are stored by issue 5'),
+        SetProfile: done,
         GetProfile: done,
         GetAvatarCredentials: done,
-        SetV1Avatar: partly('the avatars themselves are stored by issue 5'),
+        SetV1Avatar: done,
       }),
       ...rpcs('org.signal.chat.profile.ProfileAnonymous', {
         GetProfile: done,
         GetExpiringProfileKeyCredential: done,
-        GetAvatarUploadForm: partly('the avatars themselves are stored by issue 5'),
+        GetAvatarUploadForm: done,
         ExtendAvatarTTL: partly('the object is not looked for: issue 5'),
         DeleteAvatar: partly('the object is removed by the file store: issue 5'),
       }),
