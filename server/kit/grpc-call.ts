@@ -8,7 +8,7 @@ import type { Replies, StreamMethod } from './grpc-service.ts'
 import { GrpcCode, GrpcFailure, type GrpcStatus, statusTrailers } from './grpc-status.ts'
 import { Refusal } from './refusal.ts'
 
-/** Bytes waiting to be taken by a client before `congested`. */
+/** Bytes waiting to be taken by a client of a long-lived call before `congested`; elsewhere it is Node's own mark. */
 export const MAX_BUFFERED_BYTES = 256 * 1024
 /** How long a client may leave what waits for it. */
 export const STALLED_MS = 90_000
@@ -73,6 +73,7 @@ export class StreamingCall implements Replies<Reply>, AsyncIterableIterator<Requ
   }
 
   get congested(): boolean {
+    if (!this.#options.method.rpc.longLived) return this.#stream.writableNeedDrain
     return this.#stream.writableLength > MAX_BUFFERED_BYTES
   }
 

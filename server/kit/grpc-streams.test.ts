@@ -374,6 +374,26 @@ test('a client that reads nothing is sent no more than it can take, and later ge
   assert.equal((await call.all()).length, 100)
 })
 
+test('a call that is not for long holds less for a client that reads nothing than one that is', async () => {
+  const written: number[] = []
+  for (const rpc of [talk, linger]) {
+    const full = Promise.withResolvers<number>()
+    onTalk = async (_requests, replies) => {
+      let count = 0
+      while (!replies.congested) replies.write({ keyId: ++count, publicKey: Buffer.alloc(1_000) })
+      full.resolve(count)
+      await once(replies.over, 'abort')
+    }
+    const call = open(rpc)
+    written.push((await full.promise) * 1_000)
+    call.cancel()
+    await until(() => door.size === 0, 'the end of the call')
+  }
+  const [short, long] = written
+  assert.ok(short! < 80_000, `${short} bytes`)
+  assert.ok(long! > 250_000 && long! < MAX_BUFFERED_BYTES + 100_000, `${long} bytes`)
+})
+
 test('a client that leaves what waits for it is cut off', async () => {
   const over = Promise.withResolvers<unknown>()
   onList = async (_request, replies) => {
@@ -405,7 +425,7 @@ test('room is told to a writer that does not wait', async () => {
     await room.promise
     assert.equal(replies.congested, false)
   }
-  const call = open()
+  const call = open(linger)
   await congested.promise
   const replies = numbers(await call.all())
   assert.deepEqual(replies, [...replies.keys()])
