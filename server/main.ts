@@ -1,7 +1,8 @@
 // `heliograph`: what a person or a script types. Everything that ends the process is here.
 import { open, rename } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { ConfigError, loadConfig } from './kit/config.ts'
+import { ConfigError, loadConfig, type Role } from './kit/config.ts'
+import { ROLES } from './kit/config-schema.ts'
 import { createLog } from './kit/log.ts'
 import { SecretsError } from './kit/secrets.ts'
 import { StorageError } from './kit/sql/storage-error.ts'
@@ -64,11 +65,20 @@ async function writeReady(file: string, ready: Ready): Promise<void> {
   await rename(part, file)
 }
 
+const PARTS: Readonly<Record<Role, readonly [string, string]>> = {
+  chat: ['chat server', 'HTTP/1.1, HTTP/2, websockets, gRPC'],
+  storage: ['storage service', 'encrypted records and groups'],
+}
+const partsOf = ({ urls }: Ready): string =>
+  ROLES.filter((role) => urls[role] !== undefined)
+    .map((role) => `  ${PARTS[role][0].padEnd(16)} ${urls[role]}   ${PARTS[role][1]}`)
+    .join('\n')
+
 function endScreen({ ready, fingerprint }: Platform, data: string): string {
   return `
 Heliograph is up.
 
-  chat server      ${ready.urls.chat}   HTTP/1.1, HTTP/2, websockets, gRPC
+${partsOf(ready)}
   state            ${data}
   authority        ${ready.tls.caPem}
                    SHA-256 ${fingerprint}

@@ -2,13 +2,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OutboxPush } from './chat/challenges/push.ts'
-import { openChat } from './chat/chat.ts'
+import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
 import { OutboxSender } from './chat/verification/senders.ts'
 import { MemoryBus } from './kit/bus.ts'
 import { openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
-import { type Config, ConfigError } from './kit/config.ts'
+import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { Counters } from './kit/counters.ts'
 import { openDoors } from './kit/doors.ts'
 import { GrpcDoor } from './kit/grpc.ts'
@@ -19,11 +19,14 @@ import { openSecrets, type PublicKeys, type Secrets } from './kit/secrets.ts'
 import { openSql } from './kit/sql/open.ts'
 import type { Sql } from './kit/sql/sql.ts'
 import { WebSocketDoor } from './kit/websocket.ts'
+import { storageEvents } from './storage/events.ts'
+import { openStorage } from './storage/storage.ts'
 
 /** What scripts and tests need to find their way; the ready file holds it (design §7). */
 export type Ready = {
   readonly pid: number
-  readonly urls: { readonly chat: string }
+  /** Of the roles that this process has. */
+  readonly urls: Readonly<Record<Role, string>>
   readonly tls: { readonly caPem: string; readonly caDer: string }
   readonly keys: PublicKeys
   readonly outbox: string
@@ -47,7 +50,19 @@ export type UpOptions = {
 
 const CLOSE_GRACE_MS = 5_000
 
-function openStorage(config: Config, secrets: Secrets, onFatal: (error: Error) => void): Promise<Sql> {
+/** What a process without the chat server has in its place: nobody is known there, and no socket opens. */
+const NO_CHAT: Chat = {
+  rest: [],
+  grpc: [],
+  admit: async () => undefined,
+  authenticate: async () => undefined,
+  authenticateOn: async () => undefined,
+  release: () => {},
+  refusesClient: undefined,
+  close: async () => {},
+}
+
+function openDatabase(config: Config, secrets: Secrets, onFatal: (error: Error) => void): Promise<Sql> {
   if (config.storage.engine === 'postgres') {
     return openSql({ engine: 'postgres', url: config.storage.url! }, onFatal)
   }
@@ -66,6 +81,9 @@ function checkSupported({ registration, bus }: Config): void {
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
 }
 
+const urlsOf = (roles: readonly Role[], url: string): Ready['urls'] =>
+  Object.fromEntries(roles.map((role) => [role, url])) as Ready['urls']
+
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
   checkSupported(config)
@@ -77,7 +95,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     hosts: [config.listen.host],
     nowMs: clock.nowMs(),
   })
-  const sql = await openStorage(config, secrets, onFatal)
+  const sql = await openDatabase(config, secrets, onFatal)
   const onBug = (error: unknown, where: string) => {
     log.error('bug', { where, error: error instanceof Error ? (error.stack ?? error.name) : 'not an error' })
   }
@@ -91,25 +109,36 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const counters = new Counters()
   const events = chatEvents(counters, log)
   let port = config.listen.port
-  const opened = await openChat({
-    ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
-    ownUrl: () => `https://localhost:${port}`,
-  }).catch(async (error) => {
+  const closeSql = async (error: unknown) => {
     await sql.close()
     throw error
-  })
-  const { refusesClient } = opened
-  const router = new Router(opened.rest, { authenticate: opened.authenticate, clock, refusesClient, onBug })
+  }
+  // Its tables are there without its role: what an account has in them goes with the account.
+  const storage = await openStorage({
+    ...{ sql, clock, secrets, onBug },
+    events: storageEvents(counters),
+  }).catch(closeSql)
+  const chat = config.roles.includes('chat')
+    ? await openChat({
+        ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
+        elsewhere: [storage.belongings],
+        ownUrl: () => `https://localhost:${port}`,
+      }).catch(closeSql)
+    : NO_CHAT
+  const { refusesClient } = chat
+  const rest = [...chat.rest, ...(config.roles.includes('storage') ? storage.rest : [])]
+  const router = new Router(rest, { authenticate: chat.authenticate, clock, refusesClient, onBug })
   const grpc = new GrpcDoor({
-    methods: opened.grpc,
+    methods: chat.grpc,
     clock,
     onBug,
     refusesClient,
-    authenticate: (authorization, connection) => opened.authenticateOn(connection, authorization),
+    authenticate: (authorization, connection) => chat.authenticateOn(connection, authorization),
   })
-  const websockets = new WebSocketDoor({ router, clock, admit: opened.admit, refusesClient })
+  const websockets = new WebSocketDoor({ router, clock, admit: chat.admit, refusesClient })
   const close = async () => {
-    await opened.close()
+    await chat.close()
+    await storage.close()
     await sql.close()
     log.info('stopped', counters.snapshot())
   }
@@ -128,14 +157,14 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   return {
     ready: {
       pid: process.pid,
-      urls: { chat: `https://localhost:${doors.port}` },
+      urls: urlsOf(config.roles, `https://localhost:${doors.port}`),
       tls: { caPem: certificates.caPemFile, caDer: certificates.caDerFile },
       keys: secrets.publicKeys,
       outbox,
     },
     fingerprint: certificates.fingerprint,
     async close(graceMs = CLOSE_GRACE_MS) {
-      opened.release()
+      chat.release()
       await doors.close(graceMs)
       await close()
     },

@@ -63,7 +63,7 @@ export class Constellation implements SignalServer, AsyncDisposable {
   }
 
   get port(): number {
-    return Number(new URL(this.ready.urls.chat).port)
+    return Number(new URL(Object.values(this.ready.urls)[0]!).port)
   }
 
   codeFor(number: string): Promise<string> {

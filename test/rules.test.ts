@@ -10,7 +10,13 @@ const isTest = (path: string) => path.endsWith('.test.ts')
 const product = files.filter(({ path }) => !isTest(path) && /^(wire|server|client)\//.test(path))
 
 /** What puts the parts together, and so may know all of them. */
-const COMPOSITION = ['server/main.ts', 'server/up.ts', 'server/warm.ts', 'server/chat/chat.ts']
+const COMPOSITION = [
+  'server/main.ts',
+  'server/up.ts',
+  'server/warm.ts',
+  'server/chat/chat.ts',
+  'server/storage/storage.ts',
+]
 
 /** Who else may read the contract's own shapes, and why. Everybody else gets values from a door. */
 const CONTRACT_READERS: Readonly<Record<string, string>> = {
@@ -25,7 +31,11 @@ const CONTRACT_READERS: Readonly<Record<string, string>> = {
     'a type only: a registration has twenty fields, not written twice',
 }
 
-const capabilityOf = (path: string) => /^server\/chat\/([^/]+)\//.exec(path)?.[1]
+/** The services that are made of capabilities, each with the file that lists them in order. */
+const SERVICES = ['chat', 'storage']
+const composer = (service: string) => `server/${service}/${service}.ts`
+const capabilityOf = (path: string, service: string) =>
+  new RegExp(`^server/${service}/([^/]+)/`).exec(path)?.[1]
 
 /** Breaches of a rule over imports, each as a sentence. */
 const importBreaches = (
@@ -73,9 +83,9 @@ test('nothing imports test, and nothing of the product imports bench', () => {
 })
 
 /** The capabilities as `chat.ts` comes to them after its imports. */
-function capabilityOrder(): string[] {
-  const text = readText('server/chat/chat.ts')
-  const body = text.slice(text.indexOf('export async function openChat'))
+function capabilityOrder(service: string): string[] {
+  const text = readText(composer(service))
+  const body = text.slice(text.indexOf('export async function open'))
   const positions = new Map<string, number>()
   for (const [, names, capability] of text.matchAll(/^import \{([^}]+)\} from '\.\/([^/]+)\//gm)) {
     for (const name of names!.split(',').map((one) => one.trim())) {
@@ -87,20 +97,24 @@ function capabilityOrder(): string[] {
   return [...positions].sort(([, a], [, b]) => a - b).map(([capability]) => capability)
 }
 
-test('a capability imports only those before it in chat.ts', () => {
-  const order = capabilityOrder()
-  const folders = new Set(product.map(({ path }) => capabilityOf(path)).filter((one) => one !== undefined))
-  assert.deepEqual([...folders].sort(), [...order].sort(), 'chat.ts names every capability')
-  const before = (from: string, to: string) => order.indexOf(to) < order.indexOf(from)
-  assert.deepEqual(
-    importBreaches(within('server/chat'), (from, to) => {
-      const [own, other] = [capabilityOf(from), capabilityOf(to)]
-      if (COMPOSITION.includes(from) || other === undefined || own === other) return to !== from
-      return own !== undefined && before(own, other)
-    }),
-    [],
-  )
-})
+for (const service of SERVICES)
+  test(`a capability imports only those before it in ${service}.ts`, () => {
+    const order = capabilityOrder(service)
+    const inService = within(`server/${service}`)
+    const folders = new Set(
+      inService.map(({ path }) => capabilityOf(path, service)).filter((one) => one !== undefined),
+    )
+    assert.deepEqual([...folders].sort(), [...order].sort(), 'it names every capability')
+    const before = (from: string, to: string) => order.indexOf(to) < order.indexOf(from)
+    assert.deepEqual(
+      importBreaches(inService, (from, to) => {
+        const [own, other] = [capabilityOf(from, service), capabilityOf(to, service)]
+        if (from === composer(service) || other === undefined || own === other) return to !== from
+        return own !== undefined && before(own, other)
+      }),
+      [],
+    )
+  })
 
 test('services do not import one another, and only main knows them', () => {
   const serviceOf = (path: string) => /^server\/([^/]+)\//.exec(path)?.[1]

@@ -49,7 +49,7 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
   }
 
   get port(): number {
-    return Number(new URL(this.ready.urls.chat).port)
+    return Number(new URL(Object.values(this.ready.urls)[0]!).port)
   }
 
   get pid(): number {

@@ -16,6 +16,10 @@ export const MAX_USERNAME_CIPHERTEXT_BYTES = 128
 export const MAX_BODY_BYTES = 512 * 1024
 /** Bytes of a multi-recipient message: a large message, and 100 bytes for each of 5000 recipients. */
 export const MAX_MULTI_RECIPIENT_BYTES = 32 + 256 * 1024 + 5000 * 100
+/** Bytes of one write of encrypted records: a whole account's, when its first device stores them. */
+export const MAX_RECORDS_BODY_BYTES = 16 * 1024 * 1024
+/** Keys that one question for records may name. */
+export const MAX_RECORD_KEYS = 5120
 /** Phone numbers in one question of contact discovery, whatever the operator allows. */
 export const MAX_DISCOVERY_NUMBERS = 5000
 /** Access keys that come with it. */

@@ -22,7 +22,11 @@ const SECURITY: Readonly<Record<Auth, readonly Readonly<Record<string, readonly 
 
 const SECURITY_SCHEMES = {
   device: { type: 'http', scheme: 'basic', description: 'User: `<aci>.<device>`, or `<aci>` for device 1.' },
-  basic: { type: 'http', scheme: 'basic', description: 'A phone number and the password to be.' },
+  basic: {
+    type: 'http',
+    scheme: 'basic',
+    description: 'A phone number and the password to be, or what the chat server gives for another service.',
+  },
   accessKey: { type: 'apiKey', in: 'header', name: 'Unidentified-Access-Key' },
   groupSendToken: { type: 'apiKey', in: 'header', name: 'Group-Send-Token' },
 }
@@ -91,7 +95,8 @@ export function openApi(version: string): Json {
     info: {
       title: 'Heliograph',
       version,
-      description: 'The chat server. Every resource is also reachable by a request inside its websocket.',
+      description:
+        'The chat server and the storage service. Every resource is also reachable by a request inside its websocket.',
       license: { name: 'AGPL-3.0-only', identifier: 'AGPL-3.0-only' },
     },
     paths,

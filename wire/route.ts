@@ -80,8 +80,11 @@ export const octets = (contentType = 'application/octet-stream'): Body<Uint8Arra
 })
 
 /** A protobuf message as raw bytes. */
-export const protobuf = <Message>(codec: Codec<Message, never>): Body<Message> => ({
-  contentType: 'application/octet-stream',
+export const protobuf = <Message>(
+  codec: Codec<Message, never>,
+  contentType = 'application/x-protobuf',
+): Body<Message> => ({
+  contentType,
   decode(bytes) {
     try {
       return codec.decode(bytes)

@@ -11,7 +11,7 @@ const CALLER = {
   unidentified: 'whoever shows an access key or group send token, without credentials',
   anonymous: 'anybody without credentials',
   none: 'anybody',
-  basic: 'anybody, with a number and a password',
+  basic: 'who shows credentials of another sort than a device’s',
 } as const
 
 const code = (texts: readonly (string | number)[]) => texts.map((text) => `\`${text}\``).join(' ')

@@ -18,6 +18,7 @@ import { provisioningRoutes } from './rest/provisioning.ts'
 import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { reportsRoutes } from './rest/reports.ts'
+import { storageRecordsRoutes } from './rest/storage-records.ts'
 import { usernamesRoutes } from './rest/usernames.ts'
 import { verificationRoutes } from './rest/verification.ts'
 import type { Auth, Route, Routes } from './route.ts'
@@ -43,6 +44,7 @@ export const ROUTES = {
   registration: registrationRoutes,
   registrationLock: registrationLockRoutes,
   reports: reportsRoutes,
+  storageRecords: storageRecordsRoutes,
   usernames: usernamesRoutes,
   verification: verificationRoutes,
 } as const satisfies Readonly<Record<string, Routes>>

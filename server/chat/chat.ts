@@ -19,7 +19,7 @@ import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql } from '../kit/sql/sql.ts'
 import { UploadSignatures } from '../kit/upload-signatures.ts'
 import type { Admit } from '../kit/websocket.ts'
-import { Accounts } from './accounts/accounts.ts'
+import { Accounts, type Belongings } from './accounts/accounts.ts'
 import { accountsAnonymousGrpc, accountsGrpc } from './accounts/grpc.ts'
 import { accountsRest } from './accounts/rest.ts'
 import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
@@ -125,6 +125,8 @@ export type ChatOptions = {
   readonly challengePush?: ChallengePush | undefined
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore
+  /** What other services keep of accounts. */
+  readonly elsewhere?: readonly Belongings[]
   readonly events: ChatEvents
   /** This server's own address; asked when its port is bound. */
   readonly ownUrl: () => string
@@ -152,6 +154,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   await migrate(sql, 'chat', join(import.meta.dirname, 'migrations'), clock.nowMs())
   const limits = new Limits({ clock, overrides: config.limits })
   const accounts = new Accounts({ sql, bus, clock, random, limits })
+  for (const belongings of options.elsewhere ?? []) accounts.keeps(belongings)
   const access = new UnidentifiedAccess(() => secrets.serverSecretParams, clock)
   const issuer = new Issuer({ secrets, onBug })
   const services = externalServices(secrets, clock)

@@ -5,7 +5,7 @@ import { CAPABILITIES } from '../../wire/types.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
-export const ROLES = ['chat'] as const
+export const ROLES = ['chat', 'storage'] as const
 export type Role = (typeof ROLES)[number]
 
 const limit = (name: LimiterName) =>

@@ -13,6 +13,8 @@ import { silentLog } from '../../server/kit/log.ts'
 import { systemRandom } from '../../server/kit/random.ts'
 import { openSecrets } from '../../server/kit/secrets.ts'
 import { openSql } from '../../server/kit/sql/open.ts'
+import { storageEvents } from '../../server/storage/events.ts'
+import { openStorage, type Storage } from '../../server/storage/storage.ts'
 import { temporaryFolder } from '../engines.ts'
 import { ENTRIES, type Entry, type Kind } from './ledger.ts'
 import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
@@ -28,19 +30,23 @@ const claims = (kind: Kind) =>
     .map(({ endpoint }) => shapeOf(endpoint))
     .sort()
 
-async function chatOf(t: TestContext): Promise<Chat> {
+/** Every role over one database. */
+async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }> {
   const data = await temporaryFolder(t)
   const secrets = join(data, 'secrets')
   const fail = (error: unknown) => {
     throw error
   }
   const sql = await openSql({ engine: 'sqlite', file: join(data, 'chat.db'), key: randomBytes(32) }, fail)
+  const made = await openSecrets(secrets)
+  const events = storageEvents(new Counters())
+  const storage = await openStorage({ sql, clock: systemClock, secrets: made, events, onBug: fail })
   const chat = await openChat({
     sql,
     bus: new MemoryBus(),
     clock: systemClock,
     random: systemRandom,
-    secrets: await openSecrets(secrets),
+    secrets: made,
     config: { ...configSchema.parse({ data }), secrets },
     senders: [],
     ownUrl: () => 'https://localhost',
@@ -49,13 +55,14 @@ async function chatOf(t: TestContext): Promise<Chat> {
   })
   t.after(async () => {
     await chat.close()
+    await storage.close()
     await sql.close()
   })
-  return chat
+  return { chat, storage }
 }
 
 test('every endpoint of the inventory is in the ledger once', () => {
-  assert.equal(of('REST').filter(({ endpoint }) => !isOurs(endpoint)).length, 113)
+  assert.equal(of('REST').filter(({ endpoint }) => !isOurs(endpoint)).length, 126)
   assert.equal(of('RPC').length, 109)
   assert.equal(
     new Set(ENTRIES.map(({ kind, endpoint }) => `${kind} ${shapeOf(endpoint)}`)).size,
@@ -64,20 +71,22 @@ test('every endpoint of the inventory is in the ledger once', () => {
 })
 
 test('the ledger claims the routes that the server has, and no others', async (t) => {
-  const { rest } = await chatOf(t)
-  const routes = rest.map(({ route }) => `${route.method} ${route.path.replace(/:\w+/g, '{}')}`)
+  const { chat, storage } = await rolesOf(t)
+  const routes = [...chat.rest, ...storage.rest].map(
+    ({ route }) => `${route.method} ${route.path.replace(/:\w+/g, '{}')}`,
+  )
   assert.deepEqual(claims('REST'), routes.sort())
 })
 
 test('the ledger claims the gRPC methods that the server has, and no others', async (t) => {
-  const { grpc } = await chatOf(t)
-  assert.deepEqual(claims('RPC'), grpc.map(({ rpc }) => rpc.path.slice(1)).sort())
+  const { chat } = await rolesOf(t)
+  assert.deepEqual(claims('RPC'), chat.grpc.map(({ rpc }) => rpc.path.slice(1)).sort())
 })
 
 test('the ledger claims the sockets that the server has, and no others', async (t) => {
-  const { admit } = await chatOf(t)
+  const { chat } = await rolesOf(t)
   for (const entry of of('websocket')) {
-    const admission = await admit({ path: entry.endpoint, headers: {}, remoteAddress: '' })
+    const admission = await chat.admit({ path: entry.endpoint, headers: {}, remoteAddress: '' })
     assert.equal(admission !== undefined, claimed(entry), entry.endpoint)
   }
 })

@@ -437,12 +437,12 @@ export const LEDGER: readonly Section[] = [
   },
   {
     title: 'Storage service',
-    entries: otherHosts({
-      'GET /v1/storage/manifest': issue(4),
-      'GET /v1/storage/manifest/version/{version}': issue(4),
-      'PUT /v1/storage': issue(4),
-      'PUT /v1/storage/read': issue(4),
-      'DELETE /v1/storage': issue(4),
+    entries: rest({
+      'GET /v1/storage/manifest': done,
+      'GET /v1/storage/manifest/version/{version}': done,
+      'PUT /v1/storage': done,
+      'PUT /v1/storage/read': done,
+      'DELETE /v1/storage': done,
       'GET /v2/groups': issue(4),
       'PUT /v2/groups': issue(4),
       'PATCH /v2/groups': issue(4),

@@ -7,6 +7,7 @@ import {
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { Ready } from '../../server/up.ts'
 import { SubmitCallQualitySurveyRequest } from '../../wire/gen/call_quality.js'
+import { ReadOperation, WriteOperation } from '../../wire/gen/storage.js'
 import type { NamedRoute } from '../../wire/routes.ts'
 import type { ServiceId } from '../../wire/types.ts'
 import { zkHeaders } from '../client/backup-owner.ts'
@@ -41,9 +42,12 @@ export type Cast = {
   readonly linkToken: string
   /** The identifier of a token by which a device was linked to the account of `own`. */
   readonly usedTokenId: string
+  /** For the encrypted records of `own`. */
+  readonly storageAuthorization: string
 }
 
 export const RESTORE_TOKEN = 'a restore token'
+const RECORD_KEY = new Uint8Array(16)
 export const restoreRequest = { method: 'REMOTE_BACKUP', deviceTransferBootstrap: 'AAAA' }
 export const archiveFor = ({ deviceId, keys }: Registered) => ({
   destinationDeviceId: deviceId,
@@ -157,6 +161,13 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     pniRegistrationIds: { 1: 7 },
   }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
+  'storageRecords.write': () =>
+    WriteOperation.encode({
+      manifest: { version: 1, value: randomBytes(40) },
+      insertItem: [{ key: RECORD_KEY, value: randomBytes(100) }],
+      deleteKey: [randomBytes(16)],
+    }).finish(),
+  'storageRecords.read': () => ReadOperation.encode({ readKey: [RECORD_KEY] }).finish(),
   'usernames.reserve': () => ({ usernameHashes: [usernameHash(), usernameHash()] }),
   'usernames.confirm': () => ({
     usernameHash: Buffer.from(name.hash).toString('base64url'),
@@ -184,6 +195,7 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   handle: () => randomUUID(),
   aci: ({ own }) => own.aci.getServiceIdString(),
   version: ({ own }) => profileKeysOf(own).version,
+  knownVersion: () => '-1',
   credentialRequest: ({ own, ready }) => profileKeysOf(own).request(ready).hex,
   deviceId: () => '7',
   tokenIdentifier: ({ usedTokenId }) => usedTokenId,
@@ -238,9 +250,13 @@ export function exampleOf({ capability, name, route }: NamedRoute, cast: Cast): 
 }
 
 /** Credentials that the route wants, as headers. */
-export function credentialsFor({ route }: NamedRoute, { own }: Cast): Record<string, string> {
+export function credentialsFor(
+  { capability, route }: NamedRoute,
+  { own, storageAuthorization }: Cast,
+): Record<string, string> {
   const device = basic(`${own.aci.getServiceIdString()}.${own.deviceId}`, own.password)
   if (route.auth === 'device' || route.auth === 'device-or-unidentified') return { authorization: device }
+  if (capability === 'storageRecords') return { authorization: storageAuthorization }
   if (route.auth === 'basic') return { authorization: basic('+12025550198', 'password') }
   return {}
 }

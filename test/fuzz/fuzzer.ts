@@ -59,6 +59,12 @@ async function linkTokenOf({ all }: Doors, own: Registered) {
   )
   return { verificationCode, tokenIdentifier } as Record<'verificationCode' | 'tokenIdentifier', string>
 }
+
+async function storageAuthorizationOf({ all }: Doors, own: Registered): Promise<string> {
+  const reply = await all[0]!.call('GET', '/v1/storage/auth', authorizationOf(own), Buffer.alloc(0))
+  const { username, password } = JSON.parse(Buffer.from(reply.body).toString())
+  return basic(username, password)
+}
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 /** What ends the account that calls it. */
@@ -86,7 +92,8 @@ export class Fuzzer {
     const doors = await Doors.open(server.ready, own)
     const usedTokenId = await putWhatIsWaitedFor(doors, own)
     const backup = await shownBackup(server.ready, other)
-    const empty = { sessionId: '', linkToken: '', usedTokenId, ready: server.ready }
+    const storageAuthorization = await storageAuthorizationOf(doors, own)
+    const empty = { sessionId: '', linkToken: '', usedTokenId, storageAuthorization, ready: server.ready }
     return new Fuzzer(server, doors, { own, other, backup, ...empty })
   }
 

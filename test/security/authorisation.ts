@@ -147,6 +147,12 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'registration.register': { ...open(400), none: 401, key: 401, badKey: 401 },
   'registrationLock.set': device(204),
   'registrationLock.clear': device(204),
+  // Its credentials are of its own sort: a device's are none (test/conformance/storage-records.test.ts has the others).
+  'storageRecords.manifest': device(401),
+  'storageRecords.newerManifest': device(401),
+  'storageRecords.write': device(401),
+  'storageRecords.read': device(401),
+  'storageRecords.clear': device(401),
   'usernames.reserve': device(200),
   // The example's name was not reserved.
   'usernames.confirm': device(409),

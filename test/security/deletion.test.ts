@@ -27,11 +27,13 @@ const NOBODYS: Readonly<Record<string, string>> = {
 }
 /**
  * Signal's own exceptions: a number keeps its PNI for ever, and its last ACI for 30 days (signal-api §0.2, §2.4).
+ * For a day the storage service refuses credentials from before.
  * And an avatar's name stays until the avatar is gone, too.
  */
 const REMEMBERED: Readonly<Record<string, readonly string[]>> = {
   phone_numbers: ['e164', 'pni'],
   deleted_accounts: ['pni', 'aci'],
+  deleted_record_owners: ['aci'],
   unwanted_avatars: ['object_key'],
 }
 /** The console's sender writes numbers down for whoever tries the server out (docs/operating.md). */

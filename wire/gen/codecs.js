@@ -28367,6 +28367,477 @@ export const signal = $root.signal = (() => {
 		return GroupChangeResponse;
 	})();
 
+	signal.StorageManifest = (function() {
+
+		const StorageManifest = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		StorageManifest.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+		StorageManifest.prototype.value = $util.newBuffer([]);
+
+		StorageManifest.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.version != null && $Object.hasOwnProperty.call(message, "version") && (typeof message.version === "object" ? message.version.low || message.version.high : message.version !== 0))
+				writer.uint32(8).uint64(message.version);
+			if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value.length)
+				writer.uint32(18).bytes(message.value);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		StorageManifest.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.StorageManifest();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 0)
+							break;
+						if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+							message.version = value;
+						else
+							delete message.version;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.value = value;
+						else
+							delete message.value;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return StorageManifest;
+	})();
+
+	signal.StorageItem = (function() {
+
+		const StorageItem = function (properties) {
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		StorageItem.prototype.key = $util.newBuffer([]);
+		StorageItem.prototype.value = $util.newBuffer([]);
+
+		StorageItem.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key.length)
+				writer.uint32(10).bytes(message.key);
+			if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value.length)
+				writer.uint32(18).bytes(message.value);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		StorageItem.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.StorageItem();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.key = value;
+						else
+							delete message.key;
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.value = value;
+						else
+							delete message.value;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return StorageItem;
+	})();
+
+	signal.StorageItems = (function() {
+
+		const StorageItems = function (properties) {
+			this.items = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		StorageItems.prototype.items = $util.emptyArray;
+
+		StorageItems.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.items != null && message.items.length)
+				for (let i = 0; i < message.items.length; ++i)
+					$root.signal.StorageItem.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		StorageItems.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.StorageItems();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if (!(message.items && message.items.length))
+							message.items = [];
+						message.items.push($root.signal.StorageItem.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return StorageItems;
+	})();
+
+	signal.ReadOperation = (function() {
+
+		const ReadOperation = function (properties) {
+			this.readKey = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		ReadOperation.prototype.readKey = $util.emptyArray;
+
+		ReadOperation.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.readKey != null && message.readKey.length)
+				for (let i = 0; i < message.readKey.length; ++i)
+					writer.uint32(10).bytes(message.readKey[i]);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		ReadOperation.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.ReadOperation();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if (!(message.readKey && message.readKey.length))
+							message.readKey = [];
+						message.readKey.push(reader.bytes());
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return ReadOperation;
+	})();
+
+	signal.WriteOperation = (function() {
+
+		const WriteOperation = function (properties) {
+			this.insertItem = [];
+			this.deleteKey = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		WriteOperation.prototype.manifest = null;
+		WriteOperation.prototype.insertItem = $util.emptyArray;
+		WriteOperation.prototype.deleteKey = $util.emptyArray;
+		WriteOperation.prototype.clearAll = false;
+
+		WriteOperation.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.manifest != null && $Object.hasOwnProperty.call(message, "manifest"))
+				$root.signal.StorageManifest.encode(message.manifest, writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.insertItem != null && message.insertItem.length)
+				for (let i = 0; i < message.insertItem.length; ++i)
+					$root.signal.StorageItem.encode(message.insertItem[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+			if (message.deleteKey != null && message.deleteKey.length)
+				for (let i = 0; i < message.deleteKey.length; ++i)
+					writer.uint32(26).bytes(message.deleteKey[i]);
+			if (message.clearAll != null && $Object.hasOwnProperty.call(message, "clearAll") && message.clearAll !== false)
+				writer.uint32(32).bool(message.clearAll);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		WriteOperation.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.WriteOperation();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						message.manifest = $root.signal.StorageManifest.decode(reader, reader.size(), $undefined, _depth + 1, message.manifest);
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if (!(message.insertItem && message.insertItem.length))
+							message.insertItem = [];
+						message.insertItem.push($root.signal.StorageItem.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 3: {
+						if (wireType !== 2)
+							break;
+						if (!(message.deleteKey && message.deleteKey.length))
+							message.deleteKey = [];
+						message.deleteKey.push(reader.bytes());
+						continue;
+					}
+				case 4: {
+						if (wireType !== 0)
+							break;
+						if (value = reader.bool())
+							message.clearAll = value;
+						else
+							delete message.clearAll;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		return WriteOperation;
+	})();
+
 	return signal;
 })();
 

@@ -28,7 +28,7 @@ export const callingRoutes = {
     auth: 'anonymous',
     summary: 'Takes what somebody thought of a call; credentials are refused with 403',
     limiters: ['submitCallQualitySurvey'],
-    body: protobuf(SubmitCallQualitySurveyRequest),
+    body: protobuf(SubmitCallQualitySurveyRequest, 'application/octet-stream'),
     replies: { 204: nothing, 403: nothing },
   }),
 }

@@ -1,0 +1,11 @@
+// What operators count of the storage service: one function an event, nothing about anybody in any of them.
+import type { Counters } from '../kit/counters.ts'
+
+export type StorageEvents = ReturnType<typeof storageEvents>
+
+export const storageEvents = (counters: Counters) => ({
+  /** Or somebody else's write came before. */
+  recordsWritten(won: boolean): void {
+    counters.add(won ? 'records.written' : 'records.conflicts')
+  },
+})
