@@ -6,6 +6,7 @@ export class Inbox<T> {
   readonly #what: string
   #read = 0
   #waiting: (() => void)[] = []
+  #end: Error | undefined
 
   constructor(what: string) {
     this.#what = what
@@ -13,9 +14,13 @@ export class Inbox<T> {
 
   put(value: T): void {
     this.all.push(value)
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const wake of waiting) wake()
+    this.#wake()
+  }
+
+  /** Nothing more comes: whoever waits for more is told why. */
+  end(why: Error): void {
+    this.#end = why
+    this.#wake()
   }
 
   /** The first that was not taken yet; waits for it. */
@@ -28,9 +33,18 @@ export class Inbox<T> {
   /** Waits until so many came in all. */
   async size(count: number): Promise<void> {
     const arrive = async () => {
-      while (this.all.length < count) await new Promise<void>((wake) => this.#waiting.push(wake))
+      while (this.all.length < count) {
+        if (this.#end) throw this.#end
+        await new Promise<void>((wake) => this.#waiting.push(wake))
+      }
     }
     if (this.all.length < count)
       await within(arrive(), `${this.#what} number ${count}; there are ${this.all.length}`)
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const wake of waiting) wake()
   }
 }

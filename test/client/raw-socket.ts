@@ -46,7 +46,10 @@ export class RawSocket implements AsyncDisposable {
       else if (frame) this.responses.put(frame)
     })
     this.#ended = new Promise((resolve) =>
-      websocket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+      websocket.on('close', (code, reason) => {
+        this.responses.end(new Error(`the socket was closed with ${code}`))
+        resolve({ code, reason: reason.toString() })
+      }),
     )
   }
 
