@@ -1,0 +1,12 @@
+// A group is stored, judged, signed and told as the message that it is, so its rules read the contract's own shapes: by here.
+export {
+  type AccessControl,
+  AccessControl_AccessRequired as Access,
+  type Group,
+  type GroupChange_Actions as Actions,
+  type Member,
+  Member_Role as Role,
+  type MemberBanned,
+  type MemberPendingAdminApproval,
+  type MemberPendingProfileKey,
+} from '../../../wire/gen/groups.js'
