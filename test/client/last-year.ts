@@ -49,7 +49,6 @@ export type Whom = { readonly aci: string; readonly accessKey?: Uint8Array | und
 export class LastYear implements AsyncDisposable {
   readonly server: SignalServer
   readonly number: string
-  readonly deviceId: number
   readonly password: string
   readonly accessKey: Uint8Array<ArrayBuffer>
   readonly keys: Readonly<Record<Identity, IdentityKeys>>
@@ -60,6 +59,7 @@ export class LastYear implements AsyncDisposable {
   readonly #https: Https
   /** Those with whom there are sessions. */
   readonly #devices = new Map<string, number[]>()
+  #deviceId = 1
   #aci = ''
   #pni = ''
   #own: RawSocket | undefined
@@ -67,17 +67,23 @@ export class LastYear implements AsyncDisposable {
   #reading: Promise<void> = Promise.resolve()
   #lastTimestampMs = 0
 
-  constructor(server: SignalServer, options: { number?: string; deviceId?: number } = {}) {
+  /** `primary`: whose second device this one becomes, by `link`. */
+  constructor(server: SignalServer, primary?: LastYear) {
     this.server = server
-    this.number = options.number ?? newNumber()
-    this.deviceId = options.deviceId ?? 1
+    this.number = primary?.number ?? newNumber()
     this.password = randomBytes(18).toString('base64')
-    this.accessKey = new Uint8Array(randomBytes(16))
-    this.keys = { aci: makeIdentityKeys(), pni: makeIdentityKeys() }
+    this.accessKey = primary?.accessKey ?? new Uint8Array(randomBytes(16))
+    this.keys = {
+      aci: makeIdentityKeys(primary?.keys.aci.pair),
+      pni: makeIdentityKeys(primary?.keys.pni.pair),
+    }
     this.#stores = { aci: new Stores(this.keys.aci), pni: new Stores(this.keys.pni) }
     this.#https = Https.open(server.ready, 1)
   }
 
+  get deviceId(): number {
+    return this.#deviceId
+  }
   get aci(): string {
     return this.#aci
   }
@@ -106,6 +112,48 @@ export class LastYear implements AsyncDisposable {
     await this.connect()
     await this.publish('aci')
     await this.publish('pni')
+  }
+
+  /** `link`, with the token that the primary device was given; then as `register` goes on. */
+  async link(token: string): Promise<void> {
+    const { aciIdentityKey: _, pniIdentityKey: __, ...keys } = this.identityJson
+    const body = {
+      verificationCode: token,
+      accountAttributes: {
+        ...this.attributes,
+        name: base64(randomBytes(60)),
+        capabilities: { ...this.attributes.capabilities, attachmentBackfill: true, spqr: true },
+      },
+      ...keys,
+    }
+    const linked = await this.plain('PUT', '/v1/devices/link', body, this.#credentials(this.number))
+    expectStatus(200, linked)
+    this.#aci = linked.json.uuid
+    this.#pni = linked.json.pni
+    this.#deviceId = linked.json.deviceId
+    await this.connect()
+    await this.publish('aci')
+    await this.publish('pni')
+    await this.send({ aci: this.#aci }, 'Tell me what you know')
+  }
+
+  /** Proves another number and goes on with it; gives the answer. */
+  async changeNumber(number: string): Promise<Reply> {
+    const sessionId = await this.verifiedSession(number)
+    const pair = LS.IdentityKeyPair.generate()
+    const own = String(this.deviceId)
+    const { signedPreKey, lastResortPreKey, registrationId } = makeIdentityKeys(pair)
+    return this.ask('PUT', '/v2/accounts/number', {
+      sessionId,
+      recoveryPassword: null,
+      number,
+      pniIdentityKey: base64(pair.publicKey.serialize()),
+      deviceMessages: [],
+      devicePniSignedPrekeys: { [own]: unpadded(signedJson(signedPreKey)) },
+      pniRegistrationIds: { [own]: registrationId },
+      reglock: null,
+      devicePniPqLastResortPrekeys: { [own]: unpadded(signedJson(lastResortPreKey)) },
+    })
   }
 
   async verifiedSession(number: string): Promise<string> {
@@ -250,7 +298,8 @@ export class LastYear implements AsyncDisposable {
 
   async #copies(whom: Whom, text: string) {
     const { sessions } = this.#stores.aci
-    const known = this.#devices.get(whom.aci) ?? (await this.#open(whom, '*'))
+    const others = (ids: number[]) => ids.filter((id) => whom.aci !== this.#aci || id !== this.deviceId)
+    const known = others(this.#devices.get(whom.aci) ?? (await this.#open(whom, '*')))
     const certificate = whom.accessKey && (await this.#certificate())
     return Promise.all(
       known.map(async (deviceId) => {

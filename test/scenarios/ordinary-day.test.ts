@@ -12,21 +12,26 @@ import {
   ProfileKey,
   ServerPublicParams,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { type Clock, systemClock } from '../../server/kit/clock.ts'
 import { base64 } from '../client/identity-keys.ts'
 import { LastYear } from '../client/last-year.ts'
 import { knock } from '../client/raw-socket.ts'
+import { newNumber } from '../client/register.ts'
 import { expectStatus, fetchJson, type Reply } from '../client/rest.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { Constellation } from '../constellation.ts'
 import { nameOf } from '../username.ts'
 
 const DAY = 86_400
+/** How far the server's clock has been put on: nobody waits for an hour. */
+let aheadMs = 0
+const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
 let server: Constellation
 let ada: SignalClient
 let boris: LastYear
 const profileKeys = { ada: new ProfileKey(random(32)), boris: new ProfileKey(random(32)) }
 before(async () => {
-  server = await Constellation.open()
+  server = await Constellation.open({ clock })
 })
 after(async () => {
   await ada?.disconnect()
@@ -161,6 +166,53 @@ test('both are given a place to put a photograph, and a relay for a call', async
   assert.ok(typed.signedUploadUrl.href.startsWith('https://'))
   ok(await boris.ask('GET', '/v2/calling/relays'))
   ok(await boris.ask('GET', '/v1/storage/auth'))
+})
+
+test('Boris links his laptop, hears from it, and takes it off again', async () => {
+  const token = ok(await boris.ask('GET', '/v1/devices/provisioning/code')).json.verificationCode as string
+  await using laptop = new LastYear(server, boris)
+  await laptop.link(token)
+  assert.equal(laptop.deviceId, 2)
+  assert.deepEqual((({ text, from, deviceId }) => [text, from, deviceId])(await boris.told.next()), [
+    'Tell me what you know',
+    boris.aci,
+    2,
+  ])
+  await boris.send({ aci: boris.aci }, 'Everything')
+  assert.equal((await laptop.told.next()).text, 'Everything')
+  const { devices } = ok(await boris.ask('GET', '/v1/devices')).json
+  assert.deepEqual(
+    devices.map(({ id }: { id: number }) => id),
+    [1, 2],
+  )
+  // Ada's client learns of the laptop by the 409 that it gets.
+  const peer = { aci: aciOf(boris), pni: pniOf(boris), accessKey: boris.accessKey }
+  await ada.sendText(peer, 'To both of you')
+  assert.deepEqual(
+    [(await boris.told.next()).text, (await laptop.told.next()).text],
+    ['To both of you', 'To both of you'],
+  )
+  const closed = laptop.closed()
+  expectStatus(204, await boris.ask('DELETE', '/v1/devices/2'))
+  assert.equal((await closed).code, 4401)
+  const authorization = `Basic ${Buffer.from(`${boris.aci}.2:${laptop.password}`).toString('base64')}`
+  assert.equal((await knock(server.ready, 1, { headers: { authorization } })).status, 403)
+  await ada.sendText(peer, 'To you alone again')
+  assert.equal((await boris.told.next()).text, 'To you alone again')
+})
+
+test('Boris changes his number, and is still Boris', async () => {
+  const number = newNumber()
+  const refused = await boris.changeNumber(number)
+  assert.equal(refused.status, 429, 'an account is an hour old before it changes its number')
+  assert.ok(Number(refused.headers['retry-after']) > 3000)
+  aheadMs += 3_600_000
+  const changed = ok(await boris.changeNumber(number)).json
+  assert.deepEqual([changed.uuid, changed.number], [boris.aci, number])
+  assert.notEqual(changed.pni, boris.pni)
+  const peer = { aci: aciOf(boris), pni: pniOf(boris), accessKey: boris.accessKey }
+  await ada.sendText(peer, 'Still you?')
+  assert.equal((await boris.told.next()).text, 'Still you?')
 })
 
 test('in the evening Boris leaves for good: he is answered first, and then nobody knows him', async () => {
