@@ -115,7 +115,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   }
   // Its tables are there without its role: what an account has in them goes with the account.
   const storage = await openStorage({
-    ...{ sql, clock, secrets, onBug },
+    ...{ sql, clock, random, secrets, config, onBug },
     events: storageEvents(counters),
   }).catch(closeSql)
   const chat = config.roles.includes('chat')

@@ -24,3 +24,5 @@ export const MAX_RECORD_KEYS = 5120
 export const MAX_DISCOVERY_NUMBERS = 5000
 /** Access keys that come with it. */
 export const MAX_DISCOVERY_KEYS = 5000
+/** Bytes of a group or of a change to one: every member of the largest group with a presentation, and some more. */
+export const MAX_GROUP_BYTES = 1024 * 1024

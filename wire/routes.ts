@@ -9,6 +9,7 @@ import { configurationRoutes } from './rest/configuration.ts'
 import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
 import { discoveryRoutes } from './rest/discovery.ts'
+import { groupsRoutes } from './rest/groups.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { linkingRoutes } from './rest/linking.ts'
@@ -35,6 +36,7 @@ export const ROUTES = {
   credentials: credentialsRoutes,
   devices: devicesRoutes,
   discovery: discoveryRoutes,
+  groups: groupsRoutes,
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
   linking: linkingRoutes,

@@ -129,6 +129,17 @@ const backups = z.strictObject({
   graceDays: z.int().min(1).default(120).describe('A backup that nobody refreshed for so long is removed.'),
 })
 
+const groups = z.strictObject({
+  maxSize: z
+    .int()
+    .min(2)
+    .max(1001)
+    .default(1001)
+    .describe('Members of one group and those invited; and so many may ask to join, or be banned.'),
+  maxTitleBytes: z.int().min(1).default(1024).describe('The longest title, encrypted.'),
+  maxDescriptionBytes: z.int().min(1).default(8192).describe('The longest description, encrypted.'),
+})
+
 const relayUrl = z.string().regex(/^(turns?|stun):\S+$/, 'must begin with turn:, turns: or stun:')
 
 const relay = z.strictObject({
@@ -220,6 +231,7 @@ export const configSchema = z.strictObject({
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),
+  groups: groups.prefault({}).describe('How large groups may be.'),
   credentials: credentials.prefault({}).describe('What devices show to others.'),
   calling: calling.prefault({}).describe('Calls between two people.'),
   discovery: discovery.prefault({}).describe('How people find others by phone number.'),

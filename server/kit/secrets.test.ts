@@ -54,6 +54,7 @@ test('a file of an older version keeps its keys and gets those that came later',
     uploads: _,
     turnSecret: __,
     reportSecret: ___,
+    groupTokenSecret: ____,
     ...old
   } = JSON.parse(readFileSync(fileIn(folder), 'utf8'))
   delete old.externalServices.svrb
@@ -63,6 +64,7 @@ test('a file of an older version keeps its keys and gets those that came later',
   const again = await openSecrets(folder)
   assert.deepEqual(again.turnSecret, secrets.turnSecret)
   assert.deepEqual(again.reportSecret, secrets.reportSecret)
+  assert.deepEqual(again.groupTokenSecret, secrets.groupTokenSecret)
   assert.deepEqual(again.uploads, secrets.uploads)
   assert.deepEqual(again.externalServices.svrb, secrets.externalServices.svrb)
 })
@@ -75,12 +77,14 @@ test('processes that start at once agree', async () => {
 })
 
 test('symmetric keys are 32 bytes, and no two are the same', async () => {
-  const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret, reportSecret } =
-    await openSecrets(newFolder())
+  const secrets = await openSecrets(newFolder())
+  const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret } = secrets
+  const { reportSecret, groupTokenSecret } = secrets
   const services = Object.values(externalServices).flatMap(({ secret, userIdKey }) => [secret, userIdKey])
-  const keys = [databaseKey, linkDeviceSecret, uploads.bearerKey, turnSecret, reportSecret, ...services]
+  const own = [databaseKey, linkDeviceSecret, turnSecret, reportSecret, groupTokenSecret]
+  const keys = [...own, uploads.bearerKey, ...services]
   for (const key of keys) assert.equal(key.length, 32)
-  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 13)
+  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 14)
 })
 
 test('a client that knows the public keys trusts what the secret ones sign', async () => {

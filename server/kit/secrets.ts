@@ -61,6 +61,7 @@ const stored = z.strictObject({
   }),
   turnSecret: symmetricKey,
   reportSecret: symmetricKey,
+  groupTokenSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
@@ -79,6 +80,7 @@ const added = z.looseObject({
   uploads: z.unknown().default(newUploadKeys),
   turnSecret: z.unknown().default(newKey),
   reportSecret: z.unknown().default(newKey),
+  groupTokenSecret: z.unknown().default(newKey),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -104,6 +106,7 @@ function newSecrets(): z.input<typeof stored> {
     uploads: newUploadKeys(),
     turnSecret: newKey(),
     reportSecret: newKey(),
+    groupTokenSecret: newKey(),
   }
 }
 
@@ -159,6 +162,11 @@ export class Secrets {
   /** Shared with the relay: its credentials are made of it (draft-uberti-behave-turn-rest). */
   get turnSecret(): Buffer {
     return this.#keys.turnSecret
+  }
+
+  /** Signs what members of groups show to the server of group calls, which shares it. */
+  get groupTokenSecret(): Buffer {
+    return this.#keys.groupTokenSecret
   }
 
   /** Proves that a message was delivered, to who reports it. */

@@ -8,4 +8,11 @@ export const storageEvents = (counters: Counters) => ({
   recordsWritten(won: boolean): void {
     counters.add(won ? 'records.written' : 'records.conflicts')
   },
+  groupCreated(): void {
+    counters.add('groups.created')
+  },
+  /** Or somebody else's change came before. */
+  groupChanged(won: boolean): void {
+    counters.add(won ? 'groups.changed' : 'groups.conflicts')
+  },
 })

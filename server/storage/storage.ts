@@ -3,11 +3,23 @@ import { join } from 'node:path'
 import type { Bound } from '../../wire/route.ts'
 import type { Aci } from '../../wire/types.ts'
 import type { Clock } from '../kit/clock.ts'
+import type { Config } from '../kit/config.ts'
 import { externalServices } from '../kit/external-credentials.ts'
+import { PostPolicy } from '../kit/post-policy.ts'
+import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql, Statement } from '../kit/sql/sql.ts'
 import type { StorageEvents } from './events.ts'
+import { GroupAvatars } from './groups/group-avatars.ts'
+import { GroupLog } from './groups/group-log.ts'
+import { GroupTokens } from './groups/group-tokens.ts'
+import { Groups } from './groups/groups.ts'
+import { Joining } from './groups/joining.ts'
+import { Prover } from './groups/prover.ts'
+import { groupsRest } from './groups/rest.ts'
+import { GroupStore } from './groups/store.ts'
+import { Visits } from './groups/visits.ts'
 import { Records } from './records/records.ts'
 import { recordsRest } from './records/rest.ts'
 import { RecordStore } from './records/store.ts'
@@ -15,7 +27,9 @@ import { RecordStore } from './records/store.ts'
 export type StorageOptions = {
   readonly sql: Sql
   readonly clock: Clock
+  readonly random: Random
   readonly secrets: Secrets
+  readonly config: Pick<Config, 'groups'>
   readonly events: StorageEvents
   readonly onBug: (error: unknown, where: string) => void
 }
@@ -31,7 +45,7 @@ export type Storage = {
 const FORGET_EVERY_MS = 3_600_000
 
 export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const { sql, clock, secrets, events, onBug } = options
+  const { sql, clock, random, secrets, config, events, onBug } = options
   await migrate(sql, 'storage', join(import.meta.dirname, 'migrations'), clock.nowMs())
   const services = externalServices(secrets, clock)
   const store = new RecordStore(sql)
@@ -39,11 +53,22 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const forgetting = clock.every(FORGET_EVERY_MS, () => {
     records.forgetDeleted().catch((error) => onBug(error, 'expiry of records'))
   })
+  const prover = new Prover({ secrets, clock, onBug })
+  const groupStore = new GroupStore(sql)
+  const visits = new Visits(groupStore, prover)
+  const { maxSize, maxTitleBytes, maxDescriptionBytes } = config.groups
+  const limits = { maxGroupSize: maxSize, maxTitleBytes, maxDescriptionBytes }
+  const groups = new Groups({ store: groupStore, visits, prover, clock, limits, events })
+  const log = new GroupLog({ store: groupStore, visits, prover, clock })
+  const joining = new Joining(visits, maxSize)
+  const avatars = new GroupAvatars(visits, new PostPolicy(secrets.uploads, clock), random)
+  const tokens = new GroupTokens(visits, secrets.groupTokenSecret, clock)
   return {
-    rest: [...recordsRest(records)],
+    rest: [...recordsRest(records), ...groupsRest({ groups, log, joining, avatars, tokens })],
     belongings: records,
     async close() {
       forgetting.cancel()
+      await prover.close()
     },
   }
 }

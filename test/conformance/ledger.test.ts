@@ -40,18 +40,15 @@ async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }
   const sql = await openSql({ engine: 'sqlite', file: join(data, 'chat.db'), key: randomBytes(32) }, fail)
   const made = await openSecrets(secrets)
   const events = storageEvents(new Counters())
-  const storage = await openStorage({ sql, clock: systemClock, secrets: made, events, onBug: fail })
+  const config = { ...configSchema.parse({ data }), secrets }
+  const common = { sql, clock: systemClock, random: systemRandom, secrets: made, config, onBug: fail }
+  const storage = await openStorage({ ...common, events })
   const chat = await openChat({
-    sql,
+    ...common,
     bus: new MemoryBus(),
-    clock: systemClock,
-    random: systemRandom,
-    secrets: made,
-    config: { ...configSchema.parse({ data }), secrets },
     senders: [],
     ownUrl: () => 'https://localhost',
     events: chatEvents(new Counters(), silentLog),
-    onBug: fail,
   })
   t.after(async () => {
     await chat.close()
@@ -62,7 +59,7 @@ async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }
 }
 
 test('every endpoint of the inventory is in the ledger once', () => {
-  assert.equal(of('REST').filter(({ endpoint }) => !isOurs(endpoint)).length, 126)
+  assert.equal(of('REST').filter(({ endpoint }) => !isOurs(endpoint)).length, 127)
   assert.equal(of('RPC').length, 109)
   assert.equal(
     new Set(ENTRIES.map(({ kind, endpoint }) => `${kind} ${shapeOf(endpoint)}`)).size,

@@ -20,6 +20,7 @@ import type { Registered } from '../client/register.ts'
 import { registrationBody } from '../client/registration-body.ts'
 import { multiRecipientMessage } from '../multi-recipient-message.ts'
 import { nameOf } from '../username.ts'
+import type { SampleGroup } from './sample-group.ts'
 
 export type Example = {
   readonly params: Readonly<Record<string, string>>
@@ -44,6 +45,7 @@ export type Cast = {
   readonly usedTokenId: string
   /** For the encrypted records of `own`. */
   readonly storageAuthorization: string
+  readonly sampleGroup: SampleGroup
 }
 
 export const RESTORE_TOKEN = 'a restore token'
@@ -84,6 +86,7 @@ const backupRequest = ({ own }: Cast) =>
       .serialize(),
   ).toString('base64')
 
+const base64Url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 const mediaId = () => randomBytes(15).toString('base64url')
 const copyMedia = () => ({
   sourceAttachment: { cdn: 3, key: mediaId() },
@@ -124,6 +127,8 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     numbers: ['+12025550123'],
     accessKeys: [{ aci: other.aci.getServiceIdString(), accessKey: randomBytes(16).toString('base64') }],
   }),
+  'groups.create': ({ sampleGroup }) => sampleGroup.group,
+  'groups.change': ({ sampleGroup }) => sampleGroup.change,
   'keys.store': ({ own }) => {
     const { pair, signedPreKey, lastResortPreKey } = own.keys.aci
     const oneTime = makeOneTimeKeys(pair, 2)
@@ -194,6 +199,8 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   usernameHash,
   handle: () => randomUUID(),
   aci: ({ own }) => own.aci.getServiceIdString(),
+  fromVersion: () => '0',
+  inviteLinkPassword: ({ sampleGroup }) => base64Url(sampleGroup.inviteLinkPassword),
   version: ({ own }) => profileKeysOf(own).version,
   knownVersion: () => '-1',
   credentialRequest: ({ own, ready }) => profileKeysOf(own).request(ready).hex,
@@ -208,6 +215,10 @@ const QUERY: Readonly<Record<string, string>> = {
   cdn: '3',
   cursor: 'abc',
   identity: 'aci',
+  includeFirstState: 'true',
+  includeLastState: 'false',
+  inviteLinkPassword: 'AAAAAAAAAAAAAAAAAAAAAA',
+  maxSupportedChangeEpoch: '5',
   includeE164: 'true',
   online: 'false',
   limit: '10',
@@ -224,6 +235,7 @@ const QUERY: Readonly<Record<string, string>> = {
 const HEADERS: Readonly<Record<string, string>> = {
   'x-signal-agent': 'OWA',
   'if-none-match': '"x"',
+  'cached-send-endorsements': '0',
 }
 
 function need<T>(found: T | undefined, what: string): T {
@@ -252,11 +264,12 @@ export function exampleOf({ capability, name, route }: NamedRoute, cast: Cast): 
 /** Credentials that the route wants, as headers. */
 export function credentialsFor(
   { capability, route }: NamedRoute,
-  { own, storageAuthorization }: Cast,
+  { own, storageAuthorization, sampleGroup }: Cast,
 ): Record<string, string> {
   const device = basic(`${own.aci.getServiceIdString()}.${own.deviceId}`, own.password)
   if (route.auth === 'device' || route.auth === 'device-or-unidentified') return { authorization: device }
   if (capability === 'storageRecords') return { authorization: storageAuthorization }
+  if (capability === 'groups') return { authorization: sampleGroup.authorization }
   if (route.auth === 'basic') return { authorization: basic('+12025550198', 'password') }
   return {}
 }

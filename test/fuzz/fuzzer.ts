@@ -18,6 +18,7 @@ import {
   restoreRequest,
 } from './examples.ts'
 import { complaint, type Probe, send } from './probe.ts'
+import { sampleGroup } from './sample-group.ts'
 
 /** So wide that a limiter hides nothing that lies behind it. */
 const limits = Object.fromEntries(LIMITER_NAMES.map((name) => [name, { bucket: 1_000_000_000 }]))
@@ -94,7 +95,8 @@ export class Fuzzer {
     const backup = await shownBackup(server.ready, other)
     const storageAuthorization = await storageAuthorizationOf(doors, own)
     const empty = { sessionId: '', linkToken: '', usedTokenId, storageAuthorization, ready: server.ready }
-    return new Fuzzer(server, doors, { own, other, backup, ...empty })
+    const group = await sampleGroup(server)
+    return new Fuzzer(server, doors, { own, other, backup, sampleGroup: group, ...empty })
   }
 
   get cast(): Cast {

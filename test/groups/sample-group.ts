@@ -1,5 +1,4 @@
 // Groups and changes of them for tests, decoded from bytes as a request is.
-import { createHash } from 'node:crypto'
 import { changeGroup, createGroup, type EngineContext } from '../../server/storage/groups/engine.ts'
 import {
   AccessControl_AccessRequired as Access,
@@ -34,9 +33,8 @@ export const decodedGroup = (group: GroupInit): Group =>
 export const decodedActions = (actions: ActionsInit): Actions =>
   Actions.decode(new Uint8Array(Actions.encode(actions).finish()))
 
-/** Tells whether two groups are stored as the same bytes. */
-export const digestOf = (group: GroupInit): string =>
-  createHash('sha256').update(Group.encode(group).finish()).digest('hex')
+/** What is worth comparing of a group or of actions: the bytes that they are stored as. */
+export const bytesOf = (group: GroupInit): string => Buffer.from(Group.encode(group).finish()).toString('hex')
 
 export const newMember = (who: Person, role: number = Role.DEFAULT) => ({
   role,

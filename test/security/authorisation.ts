@@ -116,6 +116,16 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'devices.clearApnToken': device(204),
   'discovery.find': device(200),
   'discovery.policy': device(200),
+  // Credentials of groups are shown for a group; a device's are none (test/security/groups.test.ts has the others).
+  'groups.get': device(401),
+  'groups.create': device(401),
+  'groups.change': device(401),
+  'groups.joinedAtVersion': device(401),
+  'groups.logs': device(401),
+  'groups.joinInfo': device(401),
+  'groups.joinInfoOfRequester': device(401),
+  'groups.avatarForm': device(401),
+  'groups.token': device(401),
   // Inside sockets only.
   'keepalive.keepalive': open(404),
   'keys.count': device(200),

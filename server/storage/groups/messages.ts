@@ -2,8 +2,10 @@
 export {
   type AccessControl,
   AccessControl_AccessRequired as Access,
-  type Group,
-  type GroupChange_Actions as Actions,
+  Group,
+  GroupChange,
+  GroupChange_Actions as Actions,
+  type GroupJoinInfo,
   type Member,
   Member_Role as Role,
   type MemberBanned,
