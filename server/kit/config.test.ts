@@ -36,6 +36,7 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     files: { urls: {} },
     attachments: { maxBytes: 107_335_792, cdn: 3 },
     backups: { level: 'paid', maxMessagesBytes: 2 ** 30, maxMediaBytes: 100 * 2 ** 30, graceDays: 120 },
+    groups: { maxSize: 1001, maxTitleBytes: 1024, maxDescriptionBytes: 8192 },
     credentials: { senderCertificateDays: 7 },
     calling: { relays: [], ttl: 43_200 },
     discovery: { mode: 'single', maxNumbers: 500 },
