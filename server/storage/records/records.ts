@@ -37,7 +37,6 @@ const MAX_VALUE_BYTES = 128 * 1024
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 /** Of the records that one question may ask for. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
-const KEYS_AT_ONCE = 256
 
 type Owner = { readonly aci: Aci; readonly issuedAtMs: number }
 
@@ -64,11 +63,9 @@ export class Records {
     const { aci } = await this.#owner(credentials)
     if (keys.length === 0) throw new Refusal('bad-request')
     if (keys.length > MAX_RECORD_KEYS) throw new Refusal('too-large')
-    const wanted = distinct(keys)
     const found: Item[] = []
     let bytes = 0
-    for (let at = 0; at < wanted.length; at += KEYS_AT_ONCE) {
-      const items = await this.#options.store.items(aci, wanted.slice(at, at + KEYS_AT_ONCE))
+    for await (const items of this.#options.store.items(aci, distinct(keys))) {
       for (const { value } of items) bytes += value.length
       if (bytes > MAX_ANSWER_BYTES) throw new Refusal('too-large')
       found.push(...items)

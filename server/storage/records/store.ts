@@ -15,8 +15,8 @@ export type RecordsWritten = 'written' | 'late' | 'owner-deleted'
 
 /** Rows in one statement: few shapes to prepare, whatever the number of rows. */
 const ROWS_AT_ONCE = [64, 8, 1] as const
-/** Keys in one question; the last is repeated up to there. */
-const KEYS_AT_ONCE = [8, 64, 512]
+/** Keys in one statement, the last of them repeated up to there. */
+const KEYS_AT_ONCE = [8, 64] as const
 
 const manifestOf = (row: SqlRow): Manifest => ({
   version: row['version'] as number,
@@ -36,13 +36,14 @@ export class RecordStore {
     return row && manifestOf(row)
   }
 
-  /** Those of at most 512 different keys that there are. */
-  async items(aci: Aci, keys: readonly Uint8Array[]): Promise<Item[]> {
-    const size = KEYS_AT_ONCE.find((most) => most >= keys.length)!
-    const padded = Array.from({ length: size }, (_, index) => keys[Math.min(index, keys.length - 1)]!)
-    const query = `SELECT item_key, value FROM record_items WHERE aci = $1 AND item_key IN (${places(2, size)})`
-    const rows = await this.#sql.read(query, [uuidToBytes(aci), ...padded])
-    return rows.map((row) => ({ key: row['item_key'] as Bytes, value: row['value'] as Bytes }))
+  /** Those of the keys that there are, some at a time. */
+  async *items(aci: Aci, keys: readonly Uint8Array[]): AsyncGenerator<Item[]> {
+    const id = uuidToBytes(aci)
+    for (const some of keyChunks(keys)) {
+      const query = `SELECT item_key, value FROM record_items WHERE ${isAmong(some.length)}`
+      const rows = await this.#sql.read(query, [id, ...some])
+      yield rows.map((row) => ({ key: row['item_key'] as Bytes, value: row['value'] as Bytes }))
+    }
   }
 
   /**
@@ -55,7 +56,7 @@ export class RecordStore {
       ownerStands(id, issuedAtMs),
       nextManifest(id, write.manifest),
       ...(write.clearAll ? [clearItems(id)] : []),
-      ...chunked(write.deletes).map((keys) => deleteItems(id, keys)),
+      ...keyChunks(write.deletes).map((keys) => deleteItems(id, keys)),
       ...chunked(write.inserts).map((items) => putItems(id, items)),
     ])
     if (written.ok) return 'written'
@@ -116,12 +117,31 @@ const clearItems = (id: Uint8Array): Statement => ({
 })
 
 const deleteItems = (id: Uint8Array, keys: readonly Uint8Array[]): Statement => ({
-  sql: `DELETE FROM record_items WHERE aci = $1 AND item_key IN (${places(2, keys.length)})`,
+  sql: `DELETE FROM record_items WHERE ${isAmong(keys.length)}`,
   args: [id, ...keys],
 })
 
+/**
+ * `$1` is the owner; the keys follow in ascending order. PostgreSQL may compare all rows of an owner with all keys: the
+ * bounds leave it the rows between the first and the last, so that all chunks together come by each row once.
+ */
+function isAmong(count: number): string {
+  const keys = Array.from({ length: count }, (_, index) => `$${2 + index}`)
+  return `aci = $1 AND item_key >= $2 AND item_key <= $${1 + count} AND item_key IN (${keys.join(', ')})`
+}
+
+function keyChunks(keys: readonly Uint8Array[]): Uint8Array[][] {
+  const sorted = keys.toSorted(Buffer.compare)
+  const most = KEYS_AT_ONCE.at(-1)!
+  return Array.from({ length: Math.ceil(sorted.length / most) }, (_, index) => {
+    const some = sorted.slice(index * most, (index + 1) * most)
+    const size = KEYS_AT_ONCE.find((room) => room >= some.length)!
+    return [...some, ...Array.from({ length: size - some.length }, () => some.at(-1)!)]
+  })
+}
+
 function putItems(id: Uint8Array, items: readonly Item[]): Statement {
-  const rows = items.map((_, index) => `($1, ${places(2 + 2 * index, 2)})`)
+  const rows = items.map((_, index) => `($1, $${2 + 2 * index}, $${3 + 2 * index})`)
   const args: SqlValue[] = [id]
   for (const { key, value } of items) args.push(key, value)
   return {
@@ -130,10 +150,6 @@ function putItems(id: Uint8Array, items: readonly Item[]): Statement {
     args,
   }
 }
-
-/** `$2, $3, …` */
-const places = (first: number, count: number): string =>
-  Array.from({ length: count }, (_, index) => `$${first + index}`).join(', ')
 
 function chunked<T>(list: readonly T[]): T[][] {
   const chunks: T[][] = []
