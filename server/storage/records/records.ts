@@ -130,8 +130,7 @@ function checked({ manifest, inserts, deletes, clearAll }: WriteRequest): Record
     inserts.some(({ value }) => value.length > MAX_VALUE_BYTES)
   if (isTooLarge) throw new Refusal('too-large')
   const stored = new Map(inserts.map((item) => [textOf(item.key), item]))
-  const removed = distinct(deletes).filter((key) => !stored.has(textOf(key)))
-  return { manifest, inserts: [...stored.values()], deletes: removed, clearAll }
+  return { manifest, inserts: [...stored.values()], deletes: distinct(deletes), clearAll }
 }
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1')

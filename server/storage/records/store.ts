@@ -4,7 +4,7 @@ import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
 type Bytes = Uint8Array<ArrayBuffer>
 export type Manifest = { readonly version: number; readonly value: Bytes }
 export type Item = { readonly key: Bytes; readonly value: Bytes }
-/** No key occurs twice, in one list or in both. */
+/** No key occurs twice in a list; what is in both lists is stored. */
 export type RecordsWrite = {
   readonly manifest: Manifest
   readonly inserts: readonly Item[]
