@@ -26,8 +26,11 @@ export async function openRecords(open: OpenEngine) {
   const clock = new ManualClock()
   const store = new RecordStore(sql)
   const counters = new Counters()
+  const events = storageEvents(counters)
   const credentials = new ExternalServiceCredentials({ clock, secret: Buffer.alloc(32, 7) })
-  const records = new Records({ store, credentials, clock, events: storageEvents(counters) })
+  const records = new Records({ store, credentials, clock, events })
+  /** Another process of the same service, by its own connection to the same database. */
+  const again = (other: Sql) => new Records({ store: new RecordStore(other), credentials, clock, events })
   const aci = newAci()
-  return { sql, clock, store, counters, credentials, records, aci, own: credentials.issue(aci) }
+  return { sql, clock, store, counters, credentials, records, again, aci, own: credentials.issue(aci) }
 }

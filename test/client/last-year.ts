@@ -17,6 +17,7 @@ import {
 } from './identity-keys.ts'
 import { Inbox } from './inbox.ts'
 import { RawSocket } from './raw-socket.ts'
+import { RecordKeeper, type StorageCredentials } from './record-keeper.ts'
 import { newNumber } from './register.ts'
 import { expectStatus, type Reply, toReply } from './rest.ts'
 import { Stores } from './stores.ts'
@@ -273,6 +274,16 @@ export class LastYear implements AsyncDisposable {
   plain(verb: string, path: string, body?: unknown, headers = {}): Promise<Reply> {
     const json = body === undefined ? {} : { json: body }
     return this.#https.call(verb, path, { ...json, headers: { ...this.#agent, ...headers } })
+  }
+
+  /** Its encrypted records: credentials come by the authenticated socket, before each request. */
+  keeper(): RecordKeeper {
+    const https = Https.open(this.server.ready, 1, 'storage')
+    return new RecordKeeper(https, async () => {
+      const given = await this.ask('GET', '/v1/storage/auth')
+      expectStatus(200, given)
+      return given.json as StorageCredentials
+    })
   }
 
   /** How the authenticated socket was closed. */
