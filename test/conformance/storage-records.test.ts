@@ -1,6 +1,6 @@
 // Encrypted records as devices store them, on both versions of HTTP (docs/protocol/storage.md).
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { systemClock } from '../../server/kit/clock.ts'
 import { externalServices } from '../../server/kit/external-credentials.ts'
 import { StorageManifest, WriteOperation } from '../../wire/gen/storage.js'
@@ -21,7 +21,7 @@ import { allRows, rowsWith } from '../rows.ts'
 
 const LARGE = 5000
 const server = await Constellation.open()
-test.after(() => server.close())
+after(() => server.close())
 
 async function familyOf(t: TestContext, httpVersion: HttpVersion) {
   const first = await register(server)
