@@ -210,12 +210,25 @@ export type Routes = Readonly<Record<string, Route>>
 /** A handler for every operation of a capability; a forgotten one does not compile. */
 export type Handlers<R extends Routes> = { readonly [K in keyof R]: Handler<R[K]> }
 
-export type Bound = { readonly name: string; readonly route: Route; readonly handle: Handler<Route> }
+/** Whether somebody is known enough for a body to be read that is longer than most may be. */
+export type Admits = (credentials: Credentials) => boolean
+export type Bound = {
+  readonly name: string
+  readonly route: Route
+  readonly handle: Handler<Route>
+  /** Asked of `basic` credentials; without it everybody is. */
+  readonly admits?: Admits | undefined
+}
 
 /** Binds a capability's handlers to its routes. */
-export const implement = <const R extends Routes>(routes: R, handlers: Handlers<R>): Bound[] =>
+export const implement = <const R extends Routes>(
+  routes: R,
+  handlers: Handlers<R>,
+  admits?: Admits,
+): Bound[] =>
   Object.entries(routes).map(([name, declared]) => ({
     name,
     route: declared,
     handle: handlers[name] as unknown as Handler<Route>,
+    admits,
   }))

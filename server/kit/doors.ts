@@ -77,14 +77,14 @@ const HTTP2_OPTIONS = {
 type Body = { readonly bytes: Buffer } | { readonly status: number }
 
 /**
- * Gathers a body; above the limit, too late, or when the client goes away, a status instead. `maxBytes` is asked when
- * a body is longer than most may be.
+ * Gathers a body; if it is refused, comes too late, or the client goes away, a status instead. `refuses` is asked, with
+ * the bytes so far, when it is longer than most may be.
  */
 function gather(
   source: Duplex | IncomingMessage,
   clock: Clock,
   withinMs: number,
-  maxBytes: () => number,
+  refuses: (bytes: number) => number | undefined,
 ): Promise<Body> {
   return new Promise((resolve) => {
     const timer = clock.after(withinMs, () => resolve({ status: 408 }))
@@ -96,8 +96,9 @@ function gather(
     let size = 0
     source.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > MAX_BODY_BYTES && size > maxBytes()) settle({ status: 413 })
-      else chunks.push(chunk)
+      const status = size > MAX_BODY_BYTES ? refuses(size) : undefined
+      if (status === undefined) chunks.push(chunk)
+      else settle({ status })
     })
     source.on('end', () => settle({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }))
     source.on('error', () => settle({ status: 400 }))
@@ -261,7 +262,7 @@ class OpenDoors implements Doors {
       ...(answer.status === 204 || answer.status === 304
         ? {}
         : { 'Content-Length': String(answer.body.length) }),
-      ...(answer.status === 413 ? { Connection: 'close' } : {}),
+      ...(answer.status === 413 || !request.complete ? { Connection: 'close' } : {}),
     })
     response.end(answer.body)
   }
@@ -303,12 +304,13 @@ class OpenDoors implements Doors {
     this.inProgress++
     try {
       const { clock, router } = this.options
-      const body = await gather(source, clock, this.timeouts.requestMs, () =>
-        router.maxBodyBytes(method, target),
+      const request = { method, target, headers, asker }
+      const body = await gather(source, clock, this.timeouts.requestMs, (bytes) =>
+        router.refusesBody(request, bytes),
       )
       if ('status' in body) return { status: body.status, headers: this.timestamp(), body: Buffer.alloc(0) }
       const channel = { door: 'rest', remoteAddress } as const
-      return await router.handle({ method, target, headers, body: body.bytes, channel, asker })
+      return await router.handle({ ...request, body: body.bytes, channel })
     } finally {
       this.inProgress--
     }

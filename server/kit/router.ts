@@ -136,10 +136,17 @@ export class Router {
     }
   }
 
-  /** How many bytes of body the request may have. */
-  maxBodyBytes(method: string, target: string): number {
+  /** Why a body of so many bytes, longer than most may be, is not read on; nothing if it is. */
+  refusesBody(
+    { method, target, headers }: Omit<Request, 'body' | 'channel'>,
+    bytes: number,
+  ): number | undefined {
     const found = isMethod(method) ? this.table.find(method, target) : null
-    return found?.store ? (found.store as Entry).bound.route.maxBodyBytes : MAX_BODY_BYTES
+    const { route, admits } = (found?.store as Entry | undefined)?.bound ?? {}
+    if (bytes > (route?.maxBodyBytes ?? MAX_BODY_BYTES)) return REFUSAL_STATUS['too-large']
+    if (!admits) return undefined
+    const credentials = parseBasic(headers['authorization'])
+    return credentials && admits(credentials) ? undefined : REFUSAL_STATUS['invalid-credentials']
   }
 
   private async call(

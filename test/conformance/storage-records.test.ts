@@ -1,12 +1,15 @@
 // Encrypted records as devices store them, on both versions of HTTP (docs/protocol/storage.md).
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { after, type TestContext, test } from 'node:test'
 import { systemClock } from '../../server/kit/clock.ts'
 import { externalServices } from '../../server/kit/external-credentials.ts'
 import { StorageManifest, WriteOperation } from '../../wire/gen/storage.js'
 import { MAX_RECORDS_BODY_BYTES } from '../../wire/limits.ts'
 import { uuidToBytes } from '../../wire/types.ts'
-import { authorizationOf, Https } from '../client/https.ts'
+import { authorizationOf, basic, Https } from '../client/https.ts'
 import { LastYear } from '../client/last-year.ts'
 import { linkDevice } from '../client/linked-device.ts'
 import type { HttpVersion } from '../client/net.ts'
@@ -124,6 +127,40 @@ for (const httpVersion of [1, 2] as const) {
     assert.equal(await primary.manifest(), undefined)
   })
 }
+
+test('a long body is read on only from whom the credentials show', async (t) => {
+  const { primary } = await familyOf(t, 1)
+  const { username, password } = await primary.credentials()
+  const ca = readFileSync(server.ready.tls.caPem)
+  const url = new URL('/v1/storage', server.ready.urls.storage)
+  // It says that 15 MiB will come, and sends one.
+  const started = async (headers: Record<string, string>) => {
+    const length = String(15 * 1024 * 1024)
+    const sent = request(url, {
+      method: 'PUT',
+      ca,
+      agent: false,
+      headers: { ...headers, 'content-length': length },
+    })
+    const answered = once(sent, 'response')
+    const ended = once(sent, 'close')
+    sent.on('error', () => {}) // the server hangs up
+    sent.write(Buffer.alloc(1024 * 1024, 0xff))
+    return { sent, answered, ended }
+  }
+  for (const headers of [
+    {},
+    { authorization: basic(username, `${password.slice(0, -20)}${'0'.repeat(20)}`) },
+  ]) {
+    const { answered, ended } = await started(headers)
+    const [{ statusCode, headers: told }] = await answered
+    assert.deepEqual([statusCode, told.connection], [401, 'close'])
+    await ended
+  }
+  const { sent, answered } = await started({ authorization: basic(username, password) })
+  sent.end(Buffer.alloc(14 * 1024 * 1024, 0xff))
+  assert.equal((await answered)[0].statusCode, 422)
+})
 
 test('A3: credentials for one account open the records of no other', async (t) => {
   const [ada, boris] = [await familyOf(t, 2), await familyOf(t, 1)]

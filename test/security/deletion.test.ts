@@ -20,6 +20,8 @@ const NOBODYS: Readonly<Record<string, string>> = {
   shared_contents: 'the last message that shares it',
   restore_requests: 'ten minutes',
   avatar_places: 'its expiry: whose an avatar is the server does not know',
+  group_states: 'its last member: who that is the server does not know',
+  group_changes: 'the group: who changed it the server does not know',
   unwanted_avatars: 'the sweep that removes the avatar',
   redeemed_receipts: 'its expiry: a receipt names nobody',
   discarded_backup_folders: 'the sweep that empties the folder',

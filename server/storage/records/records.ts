@@ -106,15 +106,24 @@ export class Records {
     await this.#options.store.forgetDeleted(this.#options.clock.nowMs() - CREDENTIALS_MS - 1000)
   }
 
+  /** Whether the credentials are ours and not too old. */
+  knows(credentials: Credentials): boolean {
+    return this.#shown(credentials) !== undefined
+  }
+
+  #shown(credentials: Credentials): Owner | undefined {
+    const aci = parseAci(credentials.username)
+    const issuedAtMs = this.#options.credentials.issuedAtMs(credentials)
+    if (aci === undefined || issuedAtMs === undefined) return undefined
+    return this.#options.clock.nowMs() - issuedAtMs <= CREDENTIALS_MS ? { aci, issuedAtMs } : undefined
+  }
+
   /** Whose the credentials are; refuses (401) those that are not ours, too old, or from before the account was deleted. */
   async #owner(credentials: Credentials): Promise<Owner> {
-    const { store, clock } = this.#options
-    const issuedAtMs = this.#options.credentials.issuedAtMs(credentials)
-    const aci = parseAci(credentials.username)
-    const isValid =
-      aci !== undefined && issuedAtMs !== undefined && clock.nowMs() - issuedAtMs <= CREDENTIALS_MS
-    if (!isValid || (await store.isOwnerDeleted(aci, issuedAtMs))) throw new Refusal('invalid-credentials')
-    return { aci, issuedAtMs }
+    const owner = this.#shown(credentials)
+    if (!owner || (await this.#options.store.isOwnerDeleted(owner.aci, owner.issuedAtMs)))
+      throw new Refusal('invalid-credentials')
+    return owner
   }
 }
 
