@@ -71,7 +71,11 @@ export class GroupClient {
   }
 
   get authorization(): string {
-    return basic(hex(this.publicKey), hex(this.person.show(this.secrets).serialize()))
+    return this.authorizationOf()
+  }
+  /** By the credential of a day; today's unless told. */
+  authorizationOf(day?: number): string {
+    return basic(hex(this.publicKey), hex(this.person.show(this.secrets, day).serialize()))
   }
 
   idOf({ account }: GroupPerson): Bytes {
@@ -93,22 +97,24 @@ export class GroupClient {
   }
 
   /** That this client knows the person's profile key. */
-  async presentation(person: GroupPerson): Promise<Bytes> {
+  presentation(person: GroupPerson): Bytes {
     const operations = new ClientZkProfileOperations(this.person.params)
-    const credential = await person.profileCredential()
-    return operations.createExpiringProfileKeyCredentialPresentation(this.secrets, credential).serialize()
+    const { profileCredential } = person
+    return operations
+      .createExpiringProfileKeyCredentialPresentation(this.secrets, profileCredential)
+      .serialize()
   }
-  async member(person: GroupPerson, role: number = Role.DEFAULT): Promise<MemberInit> {
-    return { role, presentation: await this.presentation(person) }
+  member(person: GroupPerson, role: number = Role.DEFAULT): MemberInit {
+    return { role, presentation: this.presentation(person) }
   }
   invited(userId: Uint8Array, role: number = Role.DEFAULT) {
     return { added: { member: { userId, role } } }
   }
 
   /** What a client sends to create a group with itself as administrator. */
-  async proposal(title: string, others: readonly GroupPerson[] = []): Promise<GroupInit> {
-    const members = [await this.member(this.person, Role.ADMINISTRATOR)]
-    for (const other of others) members.push(await this.member(other))
+  proposal(title: string, others: readonly GroupPerson[] = []): GroupInit {
+    const members = [this.member(this.person, Role.ADMINISTRATOR)]
+    for (const other of others) members.push(this.member(other))
     return {
       publicKey: this.publicKey,
       title: this.blob({ title }),
@@ -118,8 +124,8 @@ export class GroupClient {
     }
   }
 
-  async create(title: string, others: readonly GroupPerson[] = []) {
-    const body = groupOf(await this.proposal(title, others))
+  create(title: string, others: readonly GroupPerson[] = []) {
+    const body = groupOf(this.proposal(title, others))
     return this.ask(groupsRoutes.create, { body })
   }
   get() {

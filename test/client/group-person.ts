@@ -36,6 +36,7 @@ export class GroupPerson {
     const person = new GroupPerson(ready, https, account)
     await person.#publish()
     await person.#fetchCredentials()
+    person.#profileCredential = await person.#fetchProfileCredential()
     return person
   }
 
@@ -57,12 +58,17 @@ export class GroupPerson {
     }
   }
 
-  /** As others get it who know this person's profile key; throws if the server's answer does not hold. */
-  async profileCredential(): Promise<ExpiringProfileKeyCredential> {
-    this.#profileCredential ??= await this.#fetchProfileCredential()
-    return this.#profileCredential
+  /** Has another credential of a day to show. */
+  keep(day: number, credential: AuthCredentialWithPni): void {
+    this.#days.set(day, credential)
   }
 
+  /** As others get it who know this person's profile key. */
+  get profileCredential(): ExpiringProfileKeyCredential {
+    return this.#profileCredential!
+  }
+
+  /** Throws if the server's answer does not hold. */
   async #fetchProfileCredential(): Promise<ExpiringProfileKeyCredential> {
     const request = this.profile.request(this.#ready)
     const path = `/v1/profile/${this.account.aci.getServiceIdString()}/${this.profile.version}/${request.hex}`

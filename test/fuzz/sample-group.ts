@@ -20,7 +20,7 @@ export async function sampleGroup(server: SignalServer): Promise<SampleGroup> {
   const owner = await GroupPerson.open(server.ready, https, await register(server))
   const client = new GroupClient(owner, https)
   const inviteLinkPassword = new Uint8Array(16)
-  const proposed = await client.proposal('a title')
+  const proposed = client.proposal('a title')
   assert.equal((await client.create('a title')).status, 200)
   const change = { version: 1, modifyTitle: { title: client.blob({ title: 'another' }) } }
   return {

@@ -14,6 +14,7 @@ import {
 import { MAX_GROUP_BYTES } from '../limits.ts'
 import { nothing, protobuf, route } from '../route.ts'
 import { base64, decimal, flag } from '../types.ts'
+import { wholeProtobuf } from '../whole-protobuf.ts'
 
 /** The password of a link, as links write it. */
 const inviteLinkPassword = base64('url')
@@ -32,7 +33,7 @@ export const groupsRoutes = {
     path: '/v2/groups',
     auth: 'basic',
     summary: 'Creates a group',
-    body: protobuf(Group),
+    body: wholeProtobuf(Group),
     maxBodyBytes: MAX_GROUP_BYTES,
     replies: { 200: protobuf(GroupResponse), 400: nothing, 403: nothing, 409: nothing },
   }),
@@ -42,7 +43,7 @@ export const groupsRoutes = {
     auth: 'basic',
     summary: 'Changes a group, and gives the signed change',
     query: { inviteLinkPassword: inviteLinkPassword.optional() },
-    body: protobuf(GroupChange_Actions),
+    body: wholeProtobuf(GroupChange_Actions),
     maxBodyBytes: MAX_GROUP_BYTES,
     // 409: it is at another version; the group as it is, for those who may see it.
     replies: { 200: protobuf(GroupChangeResponse), 400: nothing, 403: nothing, 409: protobuf(Group) },

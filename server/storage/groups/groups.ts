@@ -1,5 +1,6 @@
 // The rules around the engine: who asks, which version, what is signed, kept and given back (docs/protocol/groups.md).
 import type { Credentials } from '../../../wire/route.ts'
+import { hasUnknownFields } from '../../../wire/whole-protobuf.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { changeGroup, createGroup, type EngineContext, type Refused } from './engine.ts'
@@ -7,7 +8,6 @@ import { Actions, Group, GroupChange } from './messages.ts'
 import { presentationsOfChange, presentationsOfGroup } from './presentations.ts'
 import type { GroupCaller, Prover } from './prover.ts'
 import type { GroupStore } from './store.ts'
-import { hasUnknownFields } from './unknown-fields.ts'
 import { asMember, endorsementsFor, type Visit, type Visits } from './visits.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
