@@ -180,13 +180,24 @@ test('C2: a credential that another server issued is 401', async () => {
 
 test('C2: a key of one’s own with the identifier of somebody else’s group opens nothing, and takes no place', async () => {
   const group = await newGroup()
+  const link = new Uint8Array(randomBytes(16))
+  await group.changeNow({
+    version: 3,
+    modifyAddFromInviteLinkAccess: { addFromInviteLinkAccess: Access.ANY },
+    modifyInviteLinkPassword: { inviteLinkPassword: link },
+  })
   const own = Buffer.from(GroupSecretParams.generate().serialize())
   // A byte that is kept free, the master key, and the identifier.
   Buffer.from(group.groupId).copy(own, 33)
-  const forged = new GroupClient(eve!, https, new GroupSecretParams(new Uint8Array(own)))
+  const secrets = new GroupSecretParams(new Uint8Array(own))
+  const before = await kept()
+  const forged = new GroupClient(eve!, https, secrets)
   assert.deepEqual(forged.groupId, group.groupId)
   assert.notDeepEqual(forged.publicKey, group.publicKey)
-  const before = await kept()
+  // Even who knows the link would put somebody in whom no member can read.
+  assert.equal((await forged.joinInfo(link)).status, 403)
+  const joining = { version: 4, addMembers: [{ added: forged.member(eve!) }] }
+  assert.equal((await forged.change(joining, link)).status, 403)
   const statuses = await everywhere(forged, forged.authorization)
   assert.deepEqual(statuses, [403, 409, 403, 403, 403, 403, 403, 403, 403])
   assert.deepEqual(await kept(), before)
