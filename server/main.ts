@@ -1,12 +1,11 @@
 // `heliograph`: what a person or a script types. Everything that ends the process is here.
 import { open, rename } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { ConfigError, loadConfig, type Role } from './kit/config.ts'
-import { ROLES } from './kit/config-schema.ts'
+import { ConfigError, loadConfig } from './kit/config.ts'
 import { createLog } from './kit/log.ts'
 import { SecretsError } from './kit/secrets.ts'
 import { StorageError } from './kit/sql/storage-error.ts'
-import { type Platform, type Ready, up } from './up.ts'
+import { type Platform, type Ready, type UrlName, up } from './up.ts'
 
 const HELP = `heliograph: a Signal that you run yourself
 
@@ -65,13 +64,14 @@ async function writeReady(file: string, ready: Ready): Promise<void> {
   await rename(part, file)
 }
 
-const PARTS: Readonly<Record<Role, readonly [string, string]>> = {
-  chat: ['chat server', 'HTTP/1.1, HTTP/2, websockets, gRPC'],
-  storage: ['storage service', 'encrypted records and groups'],
-}
+const PARTS: readonly (readonly [UrlName, string, string])[] = [
+  ['chat', 'chat server', 'HTTP/1.1, HTTP/2, websockets, gRPC'],
+  ['storage', 'storage service', 'encrypted records and groups'],
+  ['cdn3', 'file store', 'attachments, backups, avatars, stickers'],
+]
 const partsOf = ({ urls }: Ready): string =>
-  ROLES.filter((role) => urls[role] !== undefined)
-    .map((role) => `  ${PARTS[role][0].padEnd(16)} ${urls[role]}   ${PARTS[role][1]}`)
+  PARTS.filter(([name]) => urls[name] !== undefined)
+    .map(([name, title, about]) => `  ${title.padEnd(16)} ${urls[name]}   ${about}`)
     .join('\n')
 
 function endScreen({ ready, fingerprint }: Platform, data: string): string {

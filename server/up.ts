@@ -5,12 +5,15 @@ import { OutboxPush } from './chat/challenges/push.ts'
 import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
 import { OutboxSender } from './chat/verification/senders.ts'
+import { fileEvents } from './files/events.ts'
+import { openFiles } from './files/files.ts'
 import { MemoryBus } from './kit/bus.ts'
 import { openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { Counters } from './kit/counters.ts'
 import { openDoors } from './kit/doors.ts'
+import { type FileUrls, fileUrls } from './kit/file-urls.ts'
 import { GrpcDoor } from './kit/grpc.ts'
 import type { Log } from './kit/log.ts'
 import { type Random, systemRandom } from './kit/random.ts'
@@ -22,11 +25,14 @@ import { WebSocketDoor } from './kit/websocket.ts'
 import { storageEvents } from './storage/events.ts'
 import { openStorage } from './storage/storage.ts'
 
+/** The file store is known by the addresses of its CDNs. */
+export type UrlName = Exclude<Role, 'files'> | keyof FileUrls
+
 /** What scripts and tests need to find their way; the ready file holds it (design §7). */
 export type Ready = {
   readonly pid: number
   /** Of the roles that this process has. */
-  readonly urls: Readonly<Record<Role, string>>
+  readonly urls: Readonly<Record<UrlName, string>>
   readonly tls: { readonly caPem: string; readonly caDer: string }
   readonly keys: PublicKeys
   readonly outbox: string
@@ -81,8 +87,8 @@ function checkSupported({ registration, bus }: Config): void {
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
 }
 
-const urlsOf = (roles: readonly Role[], url: string): Ready['urls'] =>
-  Object.fromEntries(roles.map((role) => [role, url])) as Ready['urls']
+const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['urls'] =>
+  Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
 
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
@@ -118,11 +124,20 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     ...{ sql, clock, random, secrets, config, onBug },
     events: storageEvents(counters),
   }).catch(closeSql)
+  const ownUrl = () => `https://localhost:${port}`
+  const cdns = fileUrls(config.files.urls, ownUrl)
+  const files = config.roles.includes('files')
+    ? await openFiles({
+        ...{ clock, secrets, onBug, urls: cdns, events: fileEvents(counters) },
+        folder: config.files.folder ?? join(config.data, 'files'),
+        maxBytes: config.files.maxBytes,
+      }).catch(closeSql)
+    : undefined
   const chat = config.roles.includes('chat')
     ? await openChat({
         ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
         elsewhere: [storage.belongings],
-        ownUrl: () => `https://localhost:${port}`,
+        ownUrl,
       }).catch(closeSql)
     : NO_CHAT
   const { refusesClient } = chat
@@ -139,12 +154,14 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const close = async () => {
     await chat.close()
     await storage.close()
+    await files?.close()
     await sql.close()
     log.info('stopped', counters.snapshot())
   }
   const doors = await openDoors({
     tls: certificates,
     router,
+    ...(files && { streams: files.serve }),
     websockets,
     grpc,
     clock,
@@ -157,7 +174,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   return {
     ready: {
       pid: process.pid,
-      urls: urlsOf(config.roles, `https://localhost:${doors.port}`),
+      urls: urlsOf(config.roles, ownUrl(), cdns()),
       tls: { caPem: certificates.caPemFile, caDer: certificates.caDerFile },
       keys: secrets.publicKeys,
       outbox,

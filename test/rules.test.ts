@@ -16,6 +16,7 @@ const COMPOSITION = [
   'server/warm.ts',
   'server/chat/chat.ts',
   'server/storage/storage.ts',
+  'server/files/files.ts',
 ]
 
 /** Who else may read the contract's own shapes, and why. Everybody else gets values from a door. */

@@ -5,7 +5,7 @@ import { CAPABILITIES } from '../../wire/types.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
-export const ROLES = ['chat', 'storage'] as const
+export const ROLES = ['chat', 'storage', 'files'] as const
 export type Role = (typeof ROLES)[number]
 
 const limit = (name: LimiterName) =>
@@ -101,6 +101,16 @@ const files = z.strictObject({
     .strictObject({ cdn0: cdn(0), cdn2: cdn(2), cdn3: cdn(3) })
     .prefault({})
     .describe('Where clients find the file store. Upload forms name it.'),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Where the bytes lie: `files` in the data folder if not set.'),
+  maxBytes: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('The most that the file store holds. Without it, as much as its disk has.'),
 })
 
 const attachments = z.strictObject({

@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { MAX_BODY_BYTES } from '../../wire/limits.ts'
 import type { Asker } from '../../wire/route.ts'
@@ -18,11 +18,14 @@ import type { Clock } from './clock.ts'
 import type { GrpcDoor } from './grpc.ts'
 import { REASON_PHRASES } from './reason-phrases.ts'
 import type { Headers, Response, Router } from './router.ts'
+import { incoming, outgoing, type StreamHandler, type StreamReply } from './streaming.ts'
 import type { Admission, Upgrade, WebSocketDoor } from './websocket.ts'
 
 export type DoorsOptions = {
   readonly tls: { readonly key: string; readonly cert: string }
   readonly router: Router
+  /** Asked before the router. */
+  readonly streams?: StreamHandler
   readonly websockets: WebSocketDoor
   readonly grpc: GrpcDoor
   readonly clock: Clock
@@ -37,7 +40,7 @@ export type DoorsOptions = {
 export type Timeouts = {
   readonly handshakeMs: number
   readonly headersMs: number
-  /** For a whole request, its body included. */
+  /** For a whole request, its body included. A body that is streamed has so long for each of its pieces. */
   readonly requestMs: number
   /** Nothing at all on an HTTP/2 connection. */
   readonly idleMs: number
@@ -190,7 +193,8 @@ class OpenDoors implements Doors {
     const server = createHttp1Server({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: this.timeouts.headersMs,
-      requestTimeout: this.timeouts.requestMs,
+      // A streamed body may take long as a whole; `gather` watches the others.
+      requestTimeout: 0,
       keepAliveTimeout: 75_000,
       connectionsCheckingInterval: Math.min(LATE_CHECK_MS, this.timeouts.headersMs),
     })
@@ -248,14 +252,11 @@ class OpenDoors implements Doors {
   }
 
   private async serveHttp1(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const answer = await this.answer(
-      request,
-      request.method ?? '',
-      request.url ?? '/',
-      single(request.headers),
-      remote(request.socket),
-      askerOf(response),
-    )
+    const { method = '', url = '/' } = request
+    const headers = single(request.headers)
+    const streamed = this.streamed(request, method, url, headers)
+    if (streamed) return this.streamHttp1(request, response, streamed)
+    const answer = await this.answer(request, method, url, headers, remote(request.socket), askerOf(response))
     if (response.destroyed) return
     response.writeHead(answer.status, REASON_PHRASES[answer.status] ?? '', {
       ...answer.headers,
@@ -267,6 +268,58 @@ class OpenDoors implements Doors {
     response.end(answer.body)
   }
 
+  /** The answer of the handler of streams, if the request is for it. */
+  private streamed(
+    source: Readable,
+    method: string,
+    target: string,
+    headers: Headers,
+  ): Promise<StreamReply> | undefined {
+    const { streams, clock } = this.options
+    if (!streams) return undefined
+    const body = incoming(source, clock, this.timeouts.requestMs)
+    return streams({ method, target, headers, body })
+  }
+
+  private async streamHttp1(
+    request: IncomingMessage,
+    response: ServerResponse,
+    streamed: Promise<StreamReply>,
+  ): Promise<void> {
+    this.inProgress++
+    try {
+      const { status, headers, body } = await streamed
+      if (response.destroyed) return void body?.destroy()
+      response.writeHead(status, REASON_PHRASES[status] ?? '', {
+        ...this.timestamp(),
+        ...headers,
+        ...(leavesMuchUnread(request) ? { Connection: 'close' } : {}),
+      })
+      await this.send(body, response)
+    } finally {
+      this.inProgress--
+    }
+  }
+
+  private async streamHttp2(stream: ServerHttp2Stream, streamed: Promise<StreamReply>): Promise<void> {
+    this.inProgress++
+    try {
+      const { status, headers, body } = await streamed
+      if (stream.destroyed || stream.closed) return void body?.destroy()
+      stream.respond({ ':status': status, ...lowerCase({ ...this.timestamp(), ...headers }) })
+      await this.send(body, stream)
+      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    } finally {
+      this.inProgress--
+    }
+  }
+
+  /** Resolves too if the client does not take all of it: the connection tells it so. */
+  private async send(body: Readable | undefined, sink: Writable): Promise<void> {
+    if (!body) return void sink.end()
+    await outgoing(body, sink, this.options.clock, this.timeouts.requestMs).catch(() => sink.destroy())
+  }
+
   private serveHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', () => {})
     if (headers[':method'] === 'CONNECT') void this.connectHttp2(stream, headers)
@@ -276,9 +329,12 @@ class OpenDoors implements Doors {
 
   private async requestHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const target = String(headers[':path'] ?? '/')
+    const method = String(headers[':method'])
+    const streamed = this.streamed(stream, method, target, single(headers))
+    if (streamed) return this.streamHttp2(stream, streamed)
     const answer = await this.answer(
       stream,
-      String(headers[':method']),
+      method,
       target,
       single(headers),
       remoteOf(stream),
@@ -377,6 +433,12 @@ class OpenDoors implements Doors {
     return { 'X-Signal-Timestamp': String(this.options.clock.nowMs()) }
   }
 }
+
+/** Node reads what is left of a short body, and then goes on with the connection. */
+const MAX_UNREAD_BYTES = 256 * 1024
+const leavesMuchUnread = ({ readableEnded, headers }: IncomingMessage): boolean =>
+  !readableEnded &&
+  (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > MAX_UNREAD_BYTES)
 
 function head1(status: number, headers: Readonly<Record<string, string>>): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)

@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import { Agent, request } from 'node:https'
-import type { Role } from '../../server/kit/config.ts'
-import type { Ready } from '../../server/up.ts'
+import type { Ready, UrlName } from '../../server/up.ts'
 import type { HttpVersion } from './net.ts'
 import type { Registered } from './register.ts'
 import { type Reply, toReply } from './rest.ts'
@@ -25,7 +24,7 @@ export const authorizationOf = ({ aci, deviceId, password }: Registered) => ({
 })
 
 export abstract class Https implements AsyncDisposable {
-  static open({ urls, tls }: Ready, httpVersion: HttpVersion, role: Role = 'chat'): Https {
+  static open({ urls, tls }: Ready, httpVersion: HttpVersion, role: UrlName = 'chat'): Https {
     const ca = readFileSync(tls.caPem)
     return httpVersion === 1 ? new Https1(urls[role], ca) : new Https2(urls[role], ca)
   }

@@ -1,0 +1,198 @@
+// Files on the local disk. What was answered for is on disk, and survives the process and a power cut. One process only
+// works on a folder.
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { Clock } from '../../kit/clock.ts'
+import {
+  type BeginOptions,
+  FileRefusal,
+  type FileStore,
+  type OpenFile,
+  type Range,
+  type Stored,
+} from '../file-store.ts'
+import { isObjectKey, objectPath } from '../object-key.ts'
+import { DiskUpload } from './disk-upload.ts'
+import { bytesBelow, FILE_MODE, makeFolder, refuseIfFull, unlessMissing } from './folders.ts'
+import { Quota } from './quota.ts'
+import { storedOf } from './stored.ts'
+import {
+  isRecordName,
+  readRecord,
+  recordName,
+  type UploadRecord,
+  uploadName,
+  writeRecord,
+} from './upload-record.ts'
+
+export type DiskStoreOptions = {
+  readonly folder: string
+  readonly clock: Clock
+  /** Of the whole store; as much as the disk has if not given. */
+  readonly maxBytes?: number | undefined
+}
+
+/** An upload to which nothing was added for so long is given up. */
+export const ABANDONED_AFTER_MS = 86_400_000
+
+export class DiskStore implements FileStore {
+  readonly #clock: Clock
+  readonly #objects: string
+  readonly #uploads: string
+  readonly #quota: Quota
+  /** Who may write to an upload: the last that asked. */
+  readonly #writers = new Map<string, DiskUpload>()
+  readonly #turns = new Map<string, Promise<unknown>>()
+
+  private constructor({ folder, clock }: DiskStoreOptions, quota: Quota) {
+    this.#clock = clock
+    this.#objects = join(folder, 'objects')
+    this.#uploads = join(folder, 'uploads')
+    this.#quota = quota
+  }
+
+  static async open(options: DiskStoreOptions): Promise<DiskStore> {
+    const { folder, maxBytes } = options
+    for (const part of ['objects', 'uploads']) await makeFolder(join(folder, part))
+    const usedBytes = maxBytes === undefined ? 0 : await bytesBelow(folder)
+    const store = new DiskStore(options, new Quota(maxBytes, usedBytes))
+    await store.collect()
+    return store
+  }
+
+  async begin(key: string, maxBytes: number, options: BeginOptions = {}): Promise<DiskUpload> {
+    const target = this.#target(key)
+    const { length, replaces = false, sha256 } = options
+    if ((length ?? 0) > maxBytes) throw new FileRefusal('too-long')
+    return this.#alone(key, async () => {
+      if (!replaces && (await stat(target).catch(unlessMissing))) throw new FileRefusal('exists')
+      await (await this.#unfinished(key))?.abandon()
+      this.#quota.mustFit(length ?? 1)
+      const record: UploadRecord = {
+        ...{ key, maxBytes, replaces, begunAtMs: this.#clock.nowMs() },
+        ...(length !== undefined && { length }),
+        ...(sha256 && { sha256: Buffer.from(sha256).toString('base64') }),
+      }
+      await this.#enter(record).catch(refuseIfFull)
+      return this.#writer(record, 0)
+    })
+  }
+
+  async resume(key: string): Promise<DiskUpload | undefined> {
+    this.#target(key)
+    return this.#alone(key, () => this.#unfinished(key))
+  }
+
+  async stat(key: string): Promise<Stored | undefined> {
+    const found = await stat(this.#target(key)).catch(unlessMissing)
+    return found?.isFile() ? storedOf(found) : undefined
+  }
+
+  async open(key: string): Promise<OpenFile | undefined> {
+    const handle = await open(this.#target(key)).catch(unlessMissing)
+    if (!handle) return undefined
+    const found = await handle.stat()
+    if (found.isFile()) return openFile(handle, storedOf(found))
+    await handle.close()
+    return undefined
+  }
+
+  read(key: string, range?: Range): Readable {
+    return createReadStream(this.#target(key), range && { start: range.first, end: range.last })
+  }
+
+  async delete(key: string): Promise<number> {
+    const target = this.#target(key)
+    const found = await stat(target).catch(unlessMissing)
+    if (!found?.isFile()) return 0
+    await rm(target)
+    this.#quota.give(found.size)
+    return found.size
+  }
+
+  /** Removes uploads that nobody went on with, and what a crash left of others. */
+  async collect(): Promise<void> {
+    for (const name of await readdir(this.#uploads)) {
+      if (isRecordName(name)) await this.#collectUpload(name)
+      else await this.#collectStray(name)
+    }
+  }
+
+  async #collectUpload(name: string): Promise<void> {
+    const record = await readRecord(this.#uploads, name)
+    if (!record || this.#writers.get(record.key)?.isBusy) return
+    const data = await stat(join(this.#uploads, uploadName(record.key))).catch(unlessMissing)
+    const touchedAtMs = Math.max(record.begunAtMs, data?.mtimeMs ?? 0)
+    if (data && this.#clock.nowMs() - touchedAtMs < ABANDONED_AFTER_MS) return
+    await this.#alone(record.key, async () => (await this.#unfinished(record.key))?.abandon())
+  }
+
+  /** Bytes without a record, or a record that was never entered. */
+  async #collectStray(name: string): Promise<void> {
+    const path = join(this.#uploads, name)
+    const found = await stat(path).catch(unlessMissing)
+    const hasRecord = await stat(`${path}.json`).catch(unlessMissing)
+    if (!found || hasRecord || this.#clock.nowMs() - found.mtimeMs < ABANDONED_AFTER_MS) return
+    await rm(path, { force: true })
+    this.#quota.give(found.size)
+  }
+
+  /** What a crash has left of a finished upload is removed on the way. */
+  async #unfinished(key: string): Promise<DiskUpload | undefined> {
+    await this.#writers.get(key)?.displace()
+    this.#writers.delete(key)
+    const record = await readRecord(this.#uploads, recordName(key))
+    if (!record) return undefined
+    const data = await stat(join(this.#uploads, uploadName(key))).catch(unlessMissing)
+    const upload = this.#writer(record, data?.size ?? 0)
+    const isFinished = !record.replaces && (await this.stat(key)) !== undefined
+    if (data && !isFinished) return upload
+    await upload.abandon()
+    return undefined
+  }
+
+  /** The bytes' file first: the record's entry on disk is theirs too. */
+  async #enter(record: UploadRecord): Promise<void> {
+    const handle = await open(join(this.#uploads, uploadName(record.key)), 'w', FILE_MODE)
+    await handle.close()
+    await writeRecord(this.#uploads, record)
+  }
+
+  #writer(record: UploadRecord, offset: number): DiskUpload {
+    const { key } = record
+    const upload: DiskUpload = new DiskUpload({
+      ...{ record, offset, folder: this.#uploads, target: this.#target(key) },
+      ...{ quota: this.#quota, clock: this.#clock },
+      onEnded: () => {
+        if (this.#writers.get(key) === upload) this.#writers.delete(key)
+      },
+    })
+    this.#writers.set(key, upload)
+    return upload
+  }
+
+  #target(key: string): string {
+    if (!isObjectKey(key)) throw new FileRefusal('bad-key')
+    return join(this.#objects, objectPath(key))
+  }
+
+  /** Beginnings and resumptions of one key, one after the other. */
+  async #alone<T>(key: string, action: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(key) ?? Promise.resolve()
+    const mine = before.then(action)
+    const settled = mine.catch(() => {})
+    this.#turns.set(key, settled)
+    await settled
+    if (this.#turns.get(key) === settled) this.#turns.delete(key)
+    return mine
+  }
+}
+
+const openFile = (handle: FileHandle, stored: Stored): OpenFile => ({
+  ...stored,
+  read: (range) =>
+    handle.createReadStream({ start: range?.first ?? 0, end: range?.last ?? stored.length - 1 }),
+  close: () => handle.close(),
+})

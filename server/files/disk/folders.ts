@@ -1,0 +1,45 @@
+// Folders whose entries survive a power cut once they are told to.
+import { mkdir, open, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { FileRefusal } from '../file-store.ts'
+
+export const FOLDER_MODE = 0o700
+export const FILE_MODE = 0o600
+
+export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+/** For an operation on a path: nothing there is no failure. ENOTDIR: a file lies where a folder would be. */
+export function unlessMissing(error: unknown): undefined {
+  const code = codeOf(error)
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+}
+
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
+/** A disk without room is no bug. */
+export function refuseIfFull(error: unknown): never {
+  throw FULL.includes(codeOf(error) ?? '') ? new FileRefusal('full') : error
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  await handle.sync().finally(() => handle.close())
+}
+
+/** Makes a folder and those above it, and has each of them entered in its own on disk. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+/** Bytes of all files below a folder. */
+export async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0
+  for (const entry of (await readdir(folder, { withFileTypes: true }).catch(unlessMissing)) ?? []) {
+    const path = join(folder, entry.name)
+    bytes += entry.isDirectory()
+      ? await bytesBelow(path)
+      : ((await stat(path).catch(unlessMissing))?.size ?? 0)
+  }
+  return bytes
+}

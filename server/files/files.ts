@@ -1,0 +1,64 @@
+// The file store: uploads in, each by its signed permission, and downloads out.
+import type { Clock } from '../kit/clock.ts'
+import type { FileUrls } from '../kit/file-urls.ts'
+import type { Secrets } from '../kit/secrets.ts'
+import { ClientGone, type StreamHandler, type StreamReply } from '../kit/streaming.ts'
+import { UploadSignatures } from '../kit/upload-signatures.ts'
+import { DiskStore } from './disk/disk-store.ts'
+import { downloads } from './downloads.ts'
+import type { FileEvents } from './events.ts'
+import { bare, type FilePart, type FileRequest, statusOf, takeApart } from './exchange.ts'
+import { FileRefusal, type FileStore } from './file-store.ts'
+
+export type FilesOptions = {
+  readonly folder: string
+  /** Of all files together. */
+  readonly maxBytes?: number | undefined
+  readonly clock: Clock
+  readonly secrets: Secrets
+  readonly urls: () => FileUrls
+  readonly events: FileEvents
+  readonly onBug: (error: unknown, where: string) => void
+}
+
+export type Files = {
+  readonly store: FileStore
+  readonly serve: StreamHandler
+  close(): Promise<void>
+}
+
+const COLLECT_EVERY_MS = 3_600_000
+
+export async function openFiles(options: FilesOptions): Promise<Files> {
+  const { folder, maxBytes, clock, secrets, events, onBug } = options
+  const store = await DiskStore.open({ folder, clock, maxBytes })
+  const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
+  const parts: readonly FilePart[] = [downloads({ store, signatures, events })]
+  const collecting = clock.every(COLLECT_EVERY_MS, () => {
+    store.collect().catch((error) => onBug(error, 'files.collect'))
+  })
+  const failed = (error: unknown): StreamReply => {
+    if (error instanceof ClientGone) return bare(400)
+    if (error instanceof FileRefusal) {
+      if (error.kind === 'full') events.full()
+      return bare(statusOf(error))
+    }
+    onBug(error, 'files')
+    return bare(500)
+  }
+  return {
+    store,
+    serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),
+    async close() {
+      collecting.cancel()
+    },
+  }
+}
+
+function firstOf(parts: readonly FilePart[], request: FileRequest): Promise<StreamReply> | undefined {
+  for (const part of parts) {
+    const reply = part(request)
+    if (reply) return reply
+  }
+  return undefined
+}

@@ -1,0 +1,17 @@
+// RFC 9110 §14: one range of bytes. Of several, the whole is sent, as every server may.
+import type { Range } from './file-store.ts'
+
+/** The range that is asked for; nothing where the whole is to be sent. */
+export function rangeOf(header: string | undefined, length: number): Range | 'unsatisfiable' | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '')
+  if (!match || (match[1] === '' && match[2] === '')) return undefined
+  const last = length - 1
+  if (match[1] === '') {
+    const count = Math.min(Number(match[2]), length)
+    return count > 0 ? { first: length - count, last } : 'unsatisfiable'
+  }
+  const range = { first: Number(match[1]), last: match[2] === '' ? last : Math.min(Number(match[2]), last) }
+  // A range that ends before it begins is not valid, and is ignored.
+  if (match[2] !== '' && Number(match[2]) < range.first) return undefined
+  return range.first > last ? 'unsatisfiable' : range
+}
