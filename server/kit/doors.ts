@@ -308,7 +308,7 @@ class OpenDoors implements Doors {
       if (stream.destroyed || stream.closed) return void body?.destroy()
       stream.respond({ ':status': status, ...lowerCase({ ...this.timestamp(), ...headers }) })
       await this.send(body, stream)
-      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+      if (!stream.readableEnded && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR)
     } finally {
       this.inProgress--
     }
@@ -330,16 +330,10 @@ class OpenDoors implements Doors {
   private async requestHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const target = String(headers[':path'] ?? '/')
     const method = String(headers[':method'])
-    const streamed = this.streamed(stream, method, target, single(headers))
+    const fields = single(headers)
+    const streamed = this.streamed(stream, method, target, fields)
     if (streamed) return this.streamHttp2(stream, streamed)
-    const answer = await this.answer(
-      stream,
-      method,
-      target,
-      single(headers),
-      remoteOf(stream),
-      askerOf(stream),
-    )
+    const answer = await this.answer(stream, method, target, fields, remoteOf(stream), askerOf(stream))
     if (stream.destroyed || stream.closed) return
     const lower: Record<string, string | number> = { ':status': answer.status }
     for (const name in answer.headers) lower[name.toLowerCase()] = answer.headers[name]!
