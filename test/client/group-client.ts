@@ -20,9 +20,11 @@ import {
   type GroupAttributeBlobInit,
   type GroupChange,
   type GroupChange_ActionsInit,
+  GroupChanges,
   type GroupInit,
   type MemberInit,
   Member_Role as Role,
+  StoredGroupChanges,
 } from '../../wire/gen/groups.js'
 import { groupsRoutes } from '../../wire/rest/groups.ts'
 import type { ReplyOf, Route } from '../../wire/route.ts'
@@ -139,12 +141,17 @@ export class GroupClient {
     return this.ask(groupsRoutes.joinedAtVersion, {})
   }
   /** `cached`: when its endorsements expire, in seconds; `null` leaves the header out. */
-  logs(fromVersion: number, query: Partial<LogQuery> = {}, cached: number | null = 0) {
-    return this.ask(groupsRoutes.logs, {
+  async logs(fromVersion: number, query: Partial<LogQuery> = {}, cached: number | null = 0) {
+    const reply = await this.ask(groupsRoutes.logs, {
       params: { fromVersion },
       query: { includeFirstState: false, includeLastState: false, maxSupportedChangeEpoch: 7, ...query },
       headers: cached === null ? {} : { 'cached-send-endorsements': cached },
     })
+    const { status } = reply
+    if (status !== 200 && status !== 206) return reply
+    // As clients read it.
+    const body = GroupChanges.decode(StoredGroupChanges.encode(reply.body).finish())
+    return { ...reply, status, body }
   }
   joinInfo(inviteLinkPassword: Uint8Array) {
     return this.ask(groupsRoutes.joinInfo, { params: { inviteLinkPassword } })

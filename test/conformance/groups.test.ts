@@ -330,6 +330,35 @@ for (const httpVersion of HTTP_VERSIONS)
       await assert.rejects(unauth.sendMultiRecipientMessage({ ...common, auth: tooFew }))
     })
 
+    test('a group that is terminated is still seen, and nothing else can be done with it', async () => {
+      const { group, link } = await linkedGroup(Access.ANY)
+      const ended = await group.changeNow({ terminateGroup: {} })
+      assert.ok(ended.signed.terminateGroup)
+      const { version, terminated } = await group.state()
+      assert.equal(terminated, true)
+      const title = group.blob({ title: 'back again' })
+      assert.equal((await group.change({ version: version + 1, modifyTitle: { title } })).status, 403)
+      assert.equal((await group.as(bob!).joinInfo(link)).status, 403)
+      assert.equal((await group.avatarForm()).status, 403)
+      const token = await group.token()
+      assert.ok(token.status === 200)
+      assert.equal(token.body.token.split(':')[4], '0')
+      const log = await group.logs(version, { maxSupportedChangeEpoch: 6 })
+      assert.ok(log.status === 200)
+      const [last] = log.body.groupChanges
+      assert.deepEqual([last?.groupChange, last?.groupState?.terminated], [null, true])
+    })
+
+    test('paths may end with a slash, as some clients write them, and those of old are gone', async () => {
+      const group = await newGroup()
+      const headers = { authorization: group.authorization }
+      for (const path of ['/v2/groups/', '/v2/groups/token/', '/v2/groups/joined_at_version/'])
+        assert.equal((await https.call('GET', path, { headers })).status, 200, path)
+      assert.equal((await https.call('GET', '/v1/groups', { headers })).status, 404)
+      const type = (await https.call('GET', '/v2/groups', { headers })).headers['content-type']
+      assert.equal(type, 'application/x-protobuf')
+    })
+
     test('twenty who write at once all succeed in the end, one for each version', async () => {
       const writers = people.slice(0, 20)
       const group = await newGroup(writers.slice(1))

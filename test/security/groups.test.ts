@@ -418,6 +418,26 @@ test('a group is no larger than allowed, and neither is what it is made of or a 
   assert.deepEqual([await sized(MAX_GROUP_BYTES), await sized(MAX_GROUP_BYTES + 1)], [422, 413])
 })
 
+test('a field that nobody knows is refused at any depth: it would be stored and signed', async () => {
+  const group = (await newGroup()).as(ada!, https)
+  const headers = { ...PROTOBUF, authorization: group.authorization }
+  const good = Buffer.from(Actions.encode(titled(group)).finish())
+  // Field 99 is 1; the same inside field 10, which is the title.
+  const unknown = Buffer.of(0x98, 0x06, 0x01)
+  const patch = async (...more: Buffer[]) =>
+    (await https.call('PATCH', '/v2/groups', { headers, body: Buffer.concat([good, ...more]) })).status
+  assert.equal(await patch(unknown), 400)
+  assert.equal(await patch(Buffer.of(0x52, unknown.length), unknown), 400)
+  const other = new GroupClient(ada!, https)
+  const proposal = Buffer.from(Group.encode(other.proposal('a title')).finish())
+  const put = async (body: Buffer) => {
+    const extra = { ...PROTOBUF, authorization: other.authorization }
+    return (await https.call('PUT', '/v2/groups', { headers: extra, body })).status
+  }
+  assert.equal(await put(Buffer.concat([proposal, unknown])), 400)
+  assert.deepEqual([await patch(), await put(proposal)], [200, 200])
+})
+
 test('a change that is spoilt in any byte is refused, or is another change and no more', async () => {
   const group = (await newGroup()).as(ada!, https)
   const headers = { ...PROTOBUF, authorization: group.authorization }

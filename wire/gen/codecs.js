@@ -28276,6 +28276,195 @@ export const signal = $root.signal = (() => {
 		return GroupChanges;
 	})();
 
+	signal.StoredGroupChanges = (function() {
+
+		const StoredGroupChanges = function (properties) {
+			this.groupChanges = [];
+			if (properties)
+				for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+					if (properties[keys[i]] != null && keys[i] !== "__proto__")
+						this[keys[i]] = properties[keys[i]];
+		};
+
+		StoredGroupChanges.prototype.groupChanges = $util.emptyArray;
+		StoredGroupChanges.prototype.groupSendEndorsementsResponse = $util.newBuffer([]);
+
+		StoredGroupChanges.encode = function (message, writer, _depth) {
+			if (!writer)
+				writer = $Writer.create();
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $util.recursionLimit)
+				throw $Error("max depth exceeded");
+			if (message.groupChanges != null && message.groupChanges.length)
+				for (let i = 0; i < message.groupChanges.length; ++i)
+					$root.signal.StoredGroupChanges.Entry.encode(message.groupChanges[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+			if (message.groupSendEndorsementsResponse != null && $Object.hasOwnProperty.call(message, "groupSendEndorsementsResponse") && message.groupSendEndorsementsResponse.length)
+				writer.uint32(18).bytes(message.groupSendEndorsementsResponse);
+			if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+				for (let i = 0; i < message.$unknowns.length; ++i)
+					writer.raw(message.$unknowns[i]);
+			return writer;
+		};
+
+		StoredGroupChanges.decode = function (reader, length, _end, _depth, _target) {
+			if (!(reader instanceof $Reader))
+				reader = $Reader.create(reader);
+			if (_depth === $undefined)
+				_depth = 0;
+			if (_depth > $Reader.recursionLimit)
+				throw $Error("max depth exceeded");
+			let end, message, value;
+			if (length === $undefined)
+				end = reader.len;
+			else {
+				end = reader.pos + length;
+				if (end > reader.len)
+					throw $RangeError("index out of range");
+				length = reader.len;
+				reader.len = end;
+			}
+			message = _target || new $root.signal.StoredGroupChanges();
+			while (reader.pos < end) {
+				let start = reader.pos;
+				let tag = reader.tag();
+				if (tag === _end) {
+					_end = $undefined;
+					break;
+				}
+				let wireType = tag & 7;
+				switch (tag >>>= 3) {
+				case 1: {
+						if (wireType !== 2)
+							break;
+						if (!(message.groupChanges && message.groupChanges.length))
+							message.groupChanges = [];
+						message.groupChanges.push($root.signal.StoredGroupChanges.Entry.decode(reader, reader.size(), $undefined, _depth + 1));
+						continue;
+					}
+				case 2: {
+						if (wireType !== 2)
+							break;
+						if ((value = reader.bytes()).length)
+							message.groupSendEndorsementsResponse = value;
+						else
+							delete message.groupSendEndorsementsResponse;
+						continue;
+					}
+				}
+				reader.skipType(wireType, _depth, tag);
+				if (!reader.discardUnknown) {
+					$util.makeProp(message, "$unknowns", false);
+					(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+				}
+			}
+			if (length !== $undefined) {
+				if (reader.pos !== end)
+					throw $RangeError("index out of range");
+				reader.len = length;
+			}
+			if (_end !== $undefined)
+				throw $Error("missing end group");
+			return message;
+		};
+
+		StoredGroupChanges.Entry = (function() {
+
+			const Entry = function (properties) {
+				if (properties)
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+						if (properties[keys[i]] != null && keys[i] !== "__proto__")
+							this[keys[i]] = properties[keys[i]];
+			};
+
+			Entry.prototype.groupChange = $util.newBuffer([]);
+			Entry.prototype.groupState = $util.newBuffer([]);
+
+			Entry.encode = function (message, writer, _depth) {
+				if (!writer)
+					writer = $Writer.create();
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $util.recursionLimit)
+					throw $Error("max depth exceeded");
+				if (message.groupChange != null && $Object.hasOwnProperty.call(message, "groupChange") && message.groupChange.length)
+					writer.uint32(10).bytes(message.groupChange);
+				if (message.groupState != null && $Object.hasOwnProperty.call(message, "groupState") && message.groupState.length)
+					writer.uint32(18).bytes(message.groupState);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+					for (let i = 0; i < message.$unknowns.length; ++i)
+						writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+
+			Entry.decode = function (reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader))
+					reader = $Reader.create(reader);
+				if (_depth === $undefined)
+					_depth = 0;
+				if (_depth > $Reader.recursionLimit)
+					throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined)
+					end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len)
+						throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.signal.StoredGroupChanges.Entry();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+					case 1: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.groupChange = value;
+							else
+								delete message.groupChange;
+							continue;
+						}
+					case 2: {
+							if (wireType !== 2)
+								break;
+							if ((value = reader.bytes()).length)
+								message.groupState = value;
+							else
+								delete message.groupState;
+							continue;
+						}
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end)
+						throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined)
+					throw $Error("missing end group");
+				return message;
+			};
+
+			return Entry;
+		})();
+
+		return StoredGroupChanges;
+	})();
+
 	signal.GroupChangeResponse = (function() {
 
 		const GroupChangeResponse = function (properties) {

@@ -531,6 +531,26 @@ export type GroupChanges_GroupChangeStateInit = {
 }
 export declare const GroupChanges_GroupChangeState: Codec<GroupChanges_GroupChangeState, GroupChanges_GroupChangeStateInit>
 
+export type StoredGroupChanges = {
+  readonly groupChanges: readonly StoredGroupChanges_Entry[]
+  readonly groupSendEndorsementsResponse: Uint8Array<ArrayBuffer>
+}
+export type StoredGroupChangesInit = {
+  readonly groupChanges?: readonly StoredGroupChanges_EntryInit[] | null | undefined
+  readonly groupSendEndorsementsResponse?: Uint8Array | null | undefined
+}
+export declare const StoredGroupChanges: Codec<StoredGroupChanges, StoredGroupChangesInit>
+
+export type StoredGroupChanges_Entry = {
+  readonly groupChange: Uint8Array<ArrayBuffer>
+  readonly groupState: Uint8Array<ArrayBuffer>
+}
+export type StoredGroupChanges_EntryInit = {
+  readonly groupChange?: Uint8Array | null | undefined
+  readonly groupState?: Uint8Array | null | undefined
+}
+export declare const StoredGroupChanges_Entry: Codec<StoredGroupChanges_Entry, StoredGroupChanges_EntryInit>
+
 export type GroupChangeResponse = {
   readonly groupChange: GroupChange | null
   readonly groupSendEndorsementsResponse: Uint8Array<ArrayBuffer>

@@ -45,4 +45,6 @@ export const ExternalGroupCredential = codecs.signal.ExternalGroupCredential
 export const GroupResponse = codecs.signal.GroupResponse
 export const GroupChanges = codecs.signal.GroupChanges
 export const GroupChanges_GroupChangeState = codecs.signal.GroupChanges.GroupChangeState
+export const StoredGroupChanges = codecs.signal.StoredGroupChanges
+export const StoredGroupChanges_Entry = codecs.signal.StoredGroupChanges.Entry
 export const GroupChangeResponse = codecs.signal.GroupChangeResponse

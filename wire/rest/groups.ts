@@ -6,10 +6,10 @@ import {
   Group,
   GroupChange_Actions,
   GroupChangeResponse,
-  GroupChanges,
   GroupJoinInfo,
   GroupResponse,
   Member,
+  StoredGroupChanges,
 } from '../gen/groups.js'
 import { MAX_GROUP_BYTES } from '../limits.ts'
 import { nothing, protobuf, route } from '../route.ts'
@@ -71,8 +71,8 @@ export const groupsRoutes = {
     headers: { 'cached-send-endorsements': decimal(z.int().min(0)).optional() },
     // 206: there are more; `Content-Range` tells which these are.
     replies: {
-      200: protobuf(GroupChanges),
-      206: protobuf(GroupChanges),
+      200: protobuf(StoredGroupChanges),
+      206: protobuf(StoredGroupChanges),
       400: nothing,
       403: nothing,
       404: nothing,

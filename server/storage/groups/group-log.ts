@@ -3,10 +3,12 @@ import type { Credentials } from '../../../wire/route.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { MIN_ENDORSEMENT_MS } from './endorsements.ts'
-import { Actions, Group, GroupChange } from './messages.ts'
+import { Actions, GroupChange } from './messages.ts'
 import type { Prover } from './prover.ts'
 import type { GroupStore, LoggedVersion } from './store.ts'
 import { asMember, endorsementsFor, type Visit, type Visits } from './visits.ts'
+
+type Bytes = Uint8Array<ArrayBuffer>
 
 /** Versions in one page, at most. */
 const PAGE = 64
@@ -22,9 +24,10 @@ export type LogQuery = {
   readonly cachedEndorsementsExpireSeconds: number | undefined
 }
 
+/** Serialized, as it was stored. */
 export type LogEntry = {
-  readonly groupChange: GroupChange | undefined
-  readonly groupState: Group | undefined
+  readonly change: Bytes | undefined
+  readonly state: Bytes | undefined
 }
 export type LogRange = { readonly from: number; readonly to: number; readonly latest: number }
 export type GroupLogPage = {
@@ -87,8 +90,8 @@ export class GroupLog {
 const pageSize = (limit = PAGE): number => Math.max(1, Math.min(limit, PAGE))
 
 const entryOf = ({ change, changeEpoch, state }: LoggedVersion, maxEpoch = changeEpoch): LogEntry => ({
-  groupChange: changeEpoch <= maxEpoch ? GroupChange.decode(change) : undefined,
-  groupState: state && Group.decode(state),
+  change: changeEpoch <= maxEpoch ? change : undefined,
+  state,
 })
 
 function changesMembers({ change }: LoggedVersion): boolean {

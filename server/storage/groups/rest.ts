@@ -75,7 +75,10 @@ const responseOf = ({ group, endorsements = NONE }: GroupWithEndorsements) => ({
 })
 
 const changesOf = ({ entries, endorsements = NONE }: GroupLogPage) => ({
-  groupChanges: entries.map(({ groupChange = null, groupState = null }) => ({ groupChange, groupState })),
+  groupChanges: entries.map(({ change = NONE, state = NONE }) => ({
+    groupChange: change,
+    groupState: state,
+  })),
   groupSendEndorsementsResponse: endorsements,
 })
 

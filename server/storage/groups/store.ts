@@ -8,8 +8,12 @@ export type StoredVersion = {
   readonly state: Uint8Array
 }
 
+type Bytes = Uint8Array<ArrayBuffer>
 /** `state` is there where it was asked for. */
-export type LoggedVersion = Omit<StoredVersion, 'state'> & { readonly state: Uint8Array | undefined }
+export type LoggedVersion = Omit<StoredVersion, 'change' | 'state'> & {
+  readonly change: Bytes
+  readonly state: Bytes | undefined
+}
 
 export type LogPage = {
   /** Both included. */
@@ -74,7 +78,7 @@ const log = (groupId: Uint8Array, logged: StoredVersion): Statement => ({
 
 const toLogged = (row: SqlRow): LoggedVersion => ({
   version: row['version'] as number,
-  change: row['change'] as Uint8Array,
+  change: row['change'] as Bytes,
   changeEpoch: row['change_epoch'] as number,
-  state: (row['state'] as Uint8Array | null) ?? undefined,
+  state: (row['state'] as Bytes | null) ?? undefined,
 })
