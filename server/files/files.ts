@@ -1,6 +1,7 @@
 // The file store: uploads in, each by its signed permission, and downloads out.
 import type { Clock } from '../kit/clock.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
+import { plainKey } from '../kit/plain-addresses.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { ClientGone, type StreamHandler, type StreamReply } from '../kit/streaming.ts'
 import { UploadSignatures } from '../kit/upload-signatures.ts'
@@ -9,6 +10,9 @@ import { downloads } from './downloads.ts'
 import type { FileEvents } from './events.ts'
 import { bare, type FilePart, type FileRequest, statusOf, takeApart } from './exchange.ts'
 import { FileRefusal, type FileStore } from './file-store.ts'
+import { PlainUploads } from './plain-uploads.ts'
+import { PostedForms } from './posted-forms.ts'
+import { ResumableUploads } from './resumable-uploads.ts'
 
 export type FilesOptions = {
   readonly folder: string
@@ -33,7 +37,15 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
   const { folder, maxBytes, clock, secrets, events, onBug } = options
   const store = await DiskStore.open({ folder, clock, maxBytes })
   const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
-  const parts: readonly FilePart[] = [downloads({ store, signatures, events })]
+  const resumable = new ResumableUploads({ store, signatures, events, url: () => options.urls().cdn2 })
+  const forms = new PostedForms({ store, keys: secrets.uploads, clock, events })
+  const plain = new PlainUploads({ store, key: plainKey(secrets.uploads.bearerKey), clock, events })
+  const parts: readonly FilePart[] = [
+    downloads({ store, signatures, events }),
+    (request) => resumable.answer(request),
+    (request) => forms.answer(request),
+    (request) => plain.answer(request),
+  ]
   const collecting = clock.every(COLLECT_EVERY_MS, () => {
     store.collect().catch((error) => onBug(error, 'files.collect'))
   })

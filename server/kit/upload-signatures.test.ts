@@ -122,3 +122,19 @@ test('an address that promises more than a signer would is not believed', () => 
   clock.advance(600_000)
   assert.ok(signatures.verifyAddress('PUT', '/a', query))
 })
+
+test('a signature has one way to be written: bits that base64 would drop are not', () => {
+  const { signatures } = open()
+  const same = (text: string) => {
+    const last = text.at(-1)!
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    return text.slice(0, -1) + letters[letters.indexOf(last) ^ 1]
+  }
+  const token = signatures.token(CLAIMS[0]!)
+  assert.deepEqual(Buffer.from(parts(same(token))[2], 'base64url'), Buffer.from(parts(token)[2], 'base64url'))
+  assert.ok(signatures.verifyToken(token))
+  assert.equal(signatures.verifyToken(same(token)), undefined)
+  const query = signatures.addressQuery({ method: 'PUT', path: '/attachments/a', maxBytes: 9 })
+  assert.ok(signatures.verifyAddress('PUT', '/attachments/a', query))
+  assert.equal(signatures.verifyAddress('PUT', '/attachments/a', same(query)), undefined)
+})

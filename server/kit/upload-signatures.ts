@@ -1,7 +1,6 @@
 // What lets a client put or get an object: tokens for resumable uploads and for backups, and signed addresses. The
 // chat server signs, the file store verifies; docs/protocol/attachments.md says to the byte what is bound.
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { decodeBase64 } from '../../wire/types.ts'
 import type { Clock } from './clock.ts'
 
 /** `attachments` may be put only; `backups` says in its scope what it allows. */
@@ -63,7 +62,7 @@ export class UploadSignatures {
   verifyToken(token: string): UploadClaims | undefined {
     const [header, payload, signature, ...more] = token.split('.')
     if (header !== HEADER || !payload || !signature || more.length > 0) return undefined
-    if (!this.#matches(`${header}.${payload}`, decodeBase64(signature))) return undefined
+    if (!this.#matches(`${header}.${payload}`, signature)) return undefined
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
     return this.#isFresh(claims.iat) ? read(claims) : undefined
   }
@@ -81,14 +80,17 @@ export class UploadSignatures {
     if (!match || (method !== 'POST' && method !== 'PUT')) return undefined
     const [expiresAtS, maxBytes] = [Number(match[1]), Number(match[2])]
     const text = addressText({ method, path, maxBytes, expiresAtS })
-    if (!this.#matches(text, decodeBase64(match[3]!))) return undefined
+    if (!this.#matches(text, match[3]!)) return undefined
     const leftS = expiresAtS - this.#nowS()
     return leftS > 0 && leftS <= ADDRESS_LIFETIME_S + SKEW_S ? { maxBytes } : undefined
   }
 
-  #matches(text: string, signature: Buffer | undefined): boolean {
-    const expected = this.#mac(text)
-    return signature?.length === expected.length && timingSafeEqual(signature, expected)
+  /** As texts: one signature has one way to be written. */
+  #matches(text: string, signature: string): boolean {
+    const [expected, given] = [this.#mac(text).toString('base64url'), signature].map((one) =>
+      Buffer.from(one),
+    )
+    return given!.length === expected!.length && timingSafeEqual(given!, expected!)
   }
 
   #isFresh(issuedAtS: unknown): boolean {

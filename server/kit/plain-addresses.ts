@@ -1,0 +1,50 @@
+// Signed addresses for whoever has nothing but an HTTP client: `curl -T file <address>` (docs/protocol/files-plain.md).
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Clock } from './clock.ts'
+
+export type PlainAddress = {
+  /** What the object is called: letters, digits, `_` and `-`. */
+  readonly name: string
+  readonly maxBytes: number
+  /** Whole seconds since 1970. */
+  readonly expiresAtS: number
+}
+
+export const PLAIN_NAME = /^[\w-]{8,64}$/
+/** None is believed that promises more. */
+export const PLAIN_LIFETIME_S = 7 * 86_400
+/** How far another host's clock may be ahead. */
+const SKEW_S = 300
+const PREFIX = 'heliograph-plain-upload-1'
+
+/** Its own key, so that a script that signs addresses can sign nothing else. Must stay secret. */
+export const plainKey = (bearerKey: Uint8Array): Buffer =>
+  createHmac('sha256', bearerKey).update(PREFIX).digest()
+
+/** `/plain/<name>?e=<expires, s>&l=<bytes>&s=<signature>` */
+export function plainAddress(key: Uint8Array, address: PlainAddress): string {
+  const { name, maxBytes, expiresAtS } = address
+  return `/plain/${name}?e=${expiresAtS}&l=${maxBytes}&s=${signatureOf(key, 'PUT', address)}`
+}
+
+/** The most bytes that a request may send, if its method, its name and its query are those of a signed address. */
+export function verifyPlainAddress(
+  key: Uint8Array,
+  clock: Clock,
+  { method, name, query }: { readonly method: string; readonly name: string; readonly query: string },
+): number | undefined {
+  const match = /^e=(0|[1-9]\d{0,11})&l=([1-9]\d{0,14})&s=([\w-]{43})$/.exec(query)
+  if (!match || !PLAIN_NAME.test(name)) return undefined
+  const [expiresAtS, maxBytes] = [Number(match[1]), Number(match[2])]
+  const expected = signatureOf(key, method, { name, maxBytes, expiresAtS })
+  // As texts: one signature has one way to be written.
+  if (!timingSafeEqual(Buffer.from(match[3]!), Buffer.from(expected))) return undefined
+  const leftS = expiresAtS - Math.floor(clock.nowMs() / 1000)
+  return leftS > 0 && leftS <= PLAIN_LIFETIME_S + SKEW_S ? maxBytes : undefined
+}
+
+/** Of lines, so that no two addresses make one text: no part of one has a line break. */
+function signatureOf(key: Uint8Array, method: string, { name, maxBytes, expiresAtS }: PlainAddress): string {
+  const text = [PREFIX, method, name, expiresAtS, maxBytes].join('\n')
+  return createHmac('sha256', key).update(text).digest('base64url')
+}
