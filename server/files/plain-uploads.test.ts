@@ -8,7 +8,7 @@ import {
   openFilesRules,
   type Sent,
   UPLOAD_KEYS,
-} from '../../test/files-rules.ts'
+} from '../../test/files/rules.ts'
 import { PLAIN_LIFETIME_S, plainAddress, plainKey } from '../kit/plain-addresses.ts'
 import { PlainUploads } from './plain-uploads.ts'
 

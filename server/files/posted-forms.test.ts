@@ -4,17 +4,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
-import {
-  answered,
-  BOUNDARY,
-  brokenOff,
-  FORM_TYPE,
-  fileRequest,
-  formBody,
-  formFields,
-  openFilesRules,
-  UPLOAD_KEYS,
-} from '../../test/files-rules.ts'
+import { BOUNDARY, FORM_TYPE, formBody, formFields } from '../../test/files/post-form.ts'
+import { answered, brokenOff, fileRequest, openFilesRules, UPLOAD_KEYS } from '../../test/files/rules.ts'
 import { postPolicySignature } from '../kit/post-policy.ts'
 import { PostedForms } from './posted-forms.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
-import { answered, brokenOff, fileRequest, openFilesRules, type Sent } from '../../test/files-rules.ts'
+import { answered, brokenOff, fileRequest, openFilesRules, type Sent } from '../../test/files/rules.ts'
 import { ADDRESS_LIFETIME_S } from '../kit/upload-signatures.ts'
 import { contentRangeOf } from './content-range.ts'
 import { ResumableUploads } from './resumable-uploads.ts'

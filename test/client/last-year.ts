@@ -2,9 +2,11 @@
 // signal-cli 0.13.19 sends (shared/reference/signal-cli.md). It reads only the text ids of an envelope.
 import { randomBytes } from 'node:crypto'
 import * as LS from '@signalapp/libsignal-client'
+import type { PostForm } from '../../server/kit/post-policy.ts'
 import { Envelope } from '../../wire/gen/envelope.js'
 import { decodeFrame, type RequestFrame } from '../../wire/websocket.ts'
 import type { SignalServer } from '../constellation.ts'
+import { FORM_TYPE, formBody, formFields } from '../files/post-form.ts'
 import { type BundleJson, bundlesOf } from './bundles.ts'
 import { basic, Https } from './https.ts'
 import {
@@ -256,6 +258,55 @@ export class LastYear implements AsyncDisposable {
       await this.#adapt(whom, sent)
     }
     throw new Error('the devices of the recipient change too often')
+  }
+
+  /** `send` with an attachment: the upload as CDN 2 has it. Gives the object's key. */
+  async upload(content: Uint8Array): Promise<string> {
+    const { cdn, key, headers, signedUploadLocation } = await this.#attachmentForm()
+    if (cdn !== 2) throw new Error(`a form for CDN ${cdn}`)
+    const { host: _, ...signed } = headers
+    const opened = await this.#https.call('POST', this.#onCdn(2, signedUploadLocation), { headers: signed })
+    expectStatus(201, opened)
+    const { pathname, search } = new URL(opened.headers['location']!)
+    const put = (range: string, body?: Uint8Array) =>
+      this.#https.call('PUT', pathname + search, {
+        headers: { 'content-range': range },
+        ...(body && { body }),
+      })
+    const size = content.length
+    const asked = await put(`bytes */${size}`)
+    expectStatus(308, asked)
+    const offset = Number(/^bytes=0-(\d+)$/.exec(asked.headers['range'] ?? '')?.[1] ?? -1) + 1
+    expectStatus(200, await put(`bytes ${offset}-${size - 1}/${size}`, content.subarray(offset)))
+    return key
+  }
+
+  async #attachmentForm() {
+    const form = await this.ask('GET', '/v4/attachments/form/upload')
+    expectStatus(200, form)
+    return form.json as {
+      readonly cdn: number
+      readonly key: string
+      readonly headers: Readonly<Record<string, string>>
+      readonly signedUploadLocation: string
+    }
+  }
+
+  /** `updateProfile --avatar`: what the form of a profile allows is posted to CDN 0. */
+  async postAvatar(form: PostForm, content: Uint8Array): Promise<Reply> {
+    const body = formBody(formFields(form), content)
+    return this.#https.call('POST', this.#onCdn(0, '/'), { headers: FORM_TYPE, body })
+  }
+
+  download(cdn: 0 | 2, key: string): Promise<Reply> {
+    return this.#https.call('GET', this.#onCdn(cdn, `/${key}`))
+  }
+
+  /** It takes the path of an address and puts it behind the CDN's own, which then is there twice. */
+  #onCdn(cdn: 0 | 2, address: string): string {
+    const own = new URL(this.server.ready.urls[`cdn${cdn}`]).pathname
+    const { pathname, search } = new URL(address, 'https://path.only')
+    return own + pathname + search
   }
 
   /** On the authenticated socket. */

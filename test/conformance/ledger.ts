@@ -318,8 +318,8 @@ export const LEDGER: readonly Section[] = [
       }),
       ...rpcs('org.signal.chat.attachments.Attachments', all(done, 'GetUploadForm GetStickerUploadForm')),
       ...otherHosts({
-        'CDN 0: forms, avatars and stickers': issue(5),
-        'CDN 2: resumable uploads, downloads': issue(5),
+        'CDN 0: forms, avatars and stickers': done,
+        'CDN 2: resumable uploads, downloads': done,
         'CDN 3: TUS uploads, downloads, backups': issue(5),
       }),
     ],

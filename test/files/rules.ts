@@ -2,16 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DiskStore } from '../server/files/disk/disk-store.ts'
-import { fileEvents } from '../server/files/events.ts'
-import { bare, type FileRequest, statusOf } from '../server/files/exchange.ts'
-import { FileRefusal } from '../server/files/file-store.ts'
-import { ManualClock } from '../server/kit/clock.ts'
-import { Counters } from '../server/kit/counters.ts'
-import type { PostForm } from '../server/kit/post-policy.ts'
-import { PostPolicy } from '../server/kit/post-policy.ts'
-import type { StreamReply } from '../server/kit/streaming.ts'
-import { UploadSignatures } from '../server/kit/upload-signatures.ts'
+import { DiskStore } from '../../server/files/disk/disk-store.ts'
+import { fileEvents } from '../../server/files/events.ts'
+import { bare, type FileRequest, statusOf } from '../../server/files/exchange.ts'
+import { FileRefusal } from '../../server/files/file-store.ts'
+import { ManualClock } from '../../server/kit/clock.ts'
+import { Counters } from '../../server/kit/counters.ts'
+import { PostPolicy } from '../../server/kit/post-policy.ts'
+import type { StreamReply } from '../../server/kit/streaming.ts'
+import { UploadSignatures } from '../../server/kit/upload-signatures.ts'
 
 export const UPLOAD_KEYS = {
   bearerKey: Buffer.alloc(32, 7),
@@ -75,32 +74,4 @@ function refused(error: unknown): StreamReply {
 export async function answered(reply: Promise<StreamReply> | undefined) {
   const { status = 404, headers = {}, body } = (await reply?.catch(refused)) ?? {}
   return { status, headers, text: body ? Buffer.concat(await Array.fromAsync(body)).toString() : '' }
-}
-
-export const BOUNDARY = '7f3b9c'
-export const FORM_TYPE = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
-
-/** In the order and under the names that signal-cli sends (shared/reference/signal-cli.md, updateProfile). */
-export const formFields = (form: PostForm): [string, string][] => [
-  ['acl', form.acl],
-  ['key', form.key],
-  ['policy', form.policy],
-  ['Content-Type', 'application/octet-stream'],
-  ['x-amz-algorithm', form.algorithm],
-  ['x-amz-credential', form.credential],
-  ['x-amz-date', form.date],
-  ['x-amz-signature', form.signature],
-]
-
-export function formBody(
-  fields: readonly (readonly [string, string])[],
-  content: Uint8Array | string,
-): Buffer {
-  const parts = fields.map(
-    ([name, value]) =>
-      `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\nContent-Length: ${Buffer.byteLength(value)}\r\n\r\n${value}\r\n`,
-  )
-  const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n`
-  const end = `\r\n--${BOUNDARY}--\r\n`
-  return Buffer.concat([Buffer.from(parts.join('') + head), Buffer.from(content as string), Buffer.from(end)])
 }
