@@ -18,7 +18,6 @@ export function isAvatarOf(groupId: Uint8Array, avatarUrl: string): boolean {
 export const modifyTitle: Step = ({ group, standing, draft }, { modifyTitle: action }) => {
   if (action === null) return {}
   allow(mayModifyAttributes(group, standing))
-  demand(action.title.length > 0)
   draft.title = action.title
   return { modifyTitle: { title: action.title } }
 }

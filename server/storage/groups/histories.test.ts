@@ -20,7 +20,7 @@ import {
 import type { GroupChange_ActionsInit as ActionsInit, Group } from '../../../wire/gen/groups.js'
 import { Access } from './messages.ts'
 
-const HISTORIES = 4000
+const HISTORIES = 3000
 const limits = { ...LIMITS, maxGroupSize: 7 }
 
 const [ada, boris, clara] = [CAST[0]!, CAST[1]!, CAST[2]!]

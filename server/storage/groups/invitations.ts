@@ -27,10 +27,7 @@ export const addInvited: Step = (change, { addMembersPendingProfileKey: actions 
   allow(standing.isAdministrator || !isForAdministrator)
   const addedBy = standing.member.userId
   const invitations = actions.map(({ added }) => invitationBy(addedBy, context.nowMs, version, added))
-  for (const invitation of invitations) {
-    demand(!draft.members.has(invitation.member.userId))
-    draft.invited.add(invitation)
-  }
+  for (const invitation of invitations) draft.invited.add(invitation)
   return { addMembersPendingProfileKey: invitations.map((added) => ({ added })) }
 }
 

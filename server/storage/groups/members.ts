@@ -91,7 +91,7 @@ export const modifyRoles: Step = ({ standing, draft }, { modifyMemberRoles: acti
   demand(!hasDuplicates(actions.map(({ userId }) => userId)))
   for (const { userId, role } of actions) {
     const member = draft.members.find(userId)
-    demand(member !== undefined && isRole(role))
+    demand(member !== undefined)
     draft.members.replace(withRole(member, role))
   }
   return { modifyMemberRoles: actions.map(({ userId, role }) => ({ userId, role })) }

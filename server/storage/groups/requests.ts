@@ -1,7 +1,7 @@
 // Who came by the link and asks an administrator to be let in.
 
 import { type Change, type Step, shownBy } from './change.ts'
-import { deletedIds, deletions, isOneself, isRole, memberWith } from './members.ts'
+import { deletedIds, deletions, isOneself, memberWith } from './members.ts'
 import { Access, type MemberPendingAdminApproval } from './messages.ts'
 import { allow, demand } from './refused.ts'
 import { accessOf, isAuthor, knowsInviteLink } from './standing.ts'
@@ -28,13 +28,9 @@ export const addRequesting: Step = (change, { addMembersPendingAdminApproval: ac
   const { group, standing, draft, context } = change
   allow(accessOf(group).addFromInviteLink === Access.ADMINISTRATOR)
   allow(knowsInviteLink(group, context.inviteLinkPassword) && !standing.isBanned)
-  demand(actions.length === 1)
+  demand(actions.length === 1 && standing.member === undefined)
   const requests = actions.map(({ added }) => requestOf(change, added))
-  for (const request of requests) {
-    demand(standing.member === undefined && !draft.members.has(request.userId))
-    demand(!draft.invited.has(request.userId))
-    draft.requesting.add(request)
-  }
+  for (const request of requests) draft.requesting.add(request)
   return { addMembersPendingAdminApproval: requests.map((added) => ({ added })) }
 }
 
@@ -51,7 +47,6 @@ export const promoteRequesting: Step = (change, { promoteMembersPendingAdminAppr
   const { standing, draft, version } = change
   allow(standing.isAdministrator)
   for (const { userId, role } of actions) {
-    demand(isRole(role))
     const { profileKey } = draft.requesting.take(userId)
     draft.members.add(memberWith({ userId, role, profileKey, joinedAtVersion: version }))
   }
