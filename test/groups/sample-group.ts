@@ -1,4 +1,5 @@
 // Groups and changes of them for tests, decoded from bytes as a request is.
+import { createHash } from 'node:crypto'
 import { changeGroup, createGroup, type EngineContext } from '../../server/storage/groups/engine.ts'
 import {
   AccessControl_AccessRequired as Access,
@@ -33,8 +34,9 @@ export const decodedGroup = (group: GroupInit): Group =>
 export const decodedActions = (actions: ActionsInit): Actions =>
   Actions.decode(new Uint8Array(Actions.encode(actions).finish()))
 
-/** What is worth comparing of a group or of actions: the bytes that they are stored as. */
-export const bytesOf = (group: GroupInit): string => Buffer.from(Group.encode(group).finish()).toString('hex')
+/** Tells whether two groups are stored as the same bytes. */
+export const digestOf = (group: GroupInit): string =>
+  createHash('sha256').update(Group.encode(group).finish()).digest('hex')
 
 export const newMember = (who: Person, role: number = Role.DEFAULT) => ({
   role,
