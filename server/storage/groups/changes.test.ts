@@ -167,7 +167,7 @@ const BAD: Readonly<Record<string, ActionsInit>> = {
   },
 }
 
-test('a change that makes no sense is refused even from an administrator, and leaves the group (400)', () => {
+test('C2: a change that makes no sense is refused even from an administrator, and leaves the group (400)', () => {
   const group = village()
   const before = digestOf(group)
   for (const [what, actions] of Object.entries(BAD)) {

@@ -296,7 +296,7 @@ function villageUnder({ attributes, members, addFromInviteLink, memberLabel }: S
 }
 
 for (const [what, { law, actions, idle }] of Object.entries(CASES))
-  test(`whoever ${what}: by right, and otherwise not at all`, () => {
+  test(`C2: whoever ${what}: by right, and otherwise not at all`, () => {
     const effects = new Set<boolean>()
     for (const setting of SETTINGS) {
       const group = villageUnder(setting)
@@ -334,7 +334,7 @@ test('every action of the format is in the table', () => {
   assert.equal(inTable.size, 25)
 })
 
-test('a terminated group takes no more changes, from nobody', () => {
+test('C2: a terminated group takes no more changes, from nobody', () => {
   const group = village({ addFromInviteLink: Access.ANY }, { terminated: true })
   for (const { actions } of Object.values(CASES))
     for (const standing of STANDINGS) {
