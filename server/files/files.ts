@@ -13,6 +13,7 @@ import { FileRefusal, type FileStore } from './file-store.ts'
 import { PlainUploads } from './plain-uploads.ts'
 import { PostedForms } from './posted-forms.ts'
 import { ResumableUploads } from './resumable-uploads.ts'
+import { Tus } from './tus/tus.ts'
 
 export type FilesOptions = {
   readonly folder: string
@@ -34,13 +35,15 @@ export type Files = {
 const COLLECT_EVERY_MS = 3_600_000
 
 export async function openFiles(options: FilesOptions): Promise<Files> {
-  const { folder, maxBytes, clock, secrets, events, onBug } = options
+  const { folder, maxBytes, clock, secrets, urls, events, onBug } = options
   const store = await DiskStore.open({ folder, clock, maxBytes })
   const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
-  const resumable = new ResumableUploads({ store, signatures, events, url: () => options.urls().cdn2 })
+  const tus = new Tus({ store, signatures, clock, events, urls })
+  const resumable = new ResumableUploads({ store, signatures, events, url: () => urls().cdn2 })
   const forms = new PostedForms({ store, keys: secrets.uploads, clock, events })
   const plain = new PlainUploads({ store, key: plainKey(secrets.uploads.bearerKey), clock, events })
   const parts: readonly FilePart[] = [
+    (request) => tus.answer(request),
     downloads({ store, signatures, events }),
     (request) => resumable.answer(request),
     (request) => forms.answer(request),
