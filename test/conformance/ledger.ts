@@ -15,7 +15,6 @@ export type Section = { readonly title: string; readonly entries: readonly Entry
 type Verdict = readonly [Status, string]
 const done: Verdict = ['done', '']
 const partly = (missing: string): Verdict => ['partly', missing]
-const issue = (number: number): Verdict => ['not yet', `issue ${number}`]
 const never = (why: string): Verdict => ['out of scope', why]
 
 const MONEY = never('money: there is nothing to buy here')

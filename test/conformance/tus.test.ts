@@ -288,7 +288,6 @@ test('paths that are no names find nothing, with and without what clients put in
     '/groups/x',
   ]
   for (const path of hostile) assert.equal((await download(`/cdn3${path}`)).status, 404, path)
-  assert.equal((await download(`/cdn3/attachments/${key}`, {}, 'PUT')).status, 404)
 })
 
 test('an upload that nobody goes on with expires at the moment that its creation says', async () => {
