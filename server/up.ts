@@ -128,7 +128,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const cdns = fileUrls(config.files.urls, ownUrl)
   const files = config.roles.includes('files')
     ? await openFiles({
-        ...{ clock, secrets, onBug, urls: cdns, events: fileEvents(counters) },
+        ...{ clock, random, secrets, onBug, urls: cdns, events: fileEvents(counters) },
         folder: config.files.folder ?? join(config.data, 'files'),
         maxBytes: config.files.maxBytes,
       }).catch(closeSql)
@@ -138,6 +138,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
         ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
         elsewhere: [storage.belongings],
         ownUrl,
+        ...(files && { avatars: files.avatars, backupObjects: files.backupObjects }),
       }).catch(closeSql)
     : NO_CHAT
   const { refusesClient } = chat

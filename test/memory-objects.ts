@@ -7,7 +7,7 @@ import {
   type Listed,
   type OuterLayer,
   type Usage,
-} from '../server/chat/backups/objects.ts'
+} from '../server/kit/backup-objects.ts'
 
 export class MemoryObjects implements BackupObjects {
   /** Attachments that can be copied, with their sizes. */

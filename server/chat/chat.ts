@@ -4,6 +4,7 @@ import { AccountsAnonymous, Accounts as AccountsService } from '../../wire/gen/a
 import { KeysAnonymous } from '../../wire/gen/keys.js'
 import type { Bound } from '../../wire/route.ts'
 import type { Aci } from '../../wire/types.ts'
+import { type BackupObjects, noBackupObjects } from '../kit/backup-objects.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
@@ -33,7 +34,6 @@ import { BackupUsers } from './backups/backup-user.ts'
 import { Backups } from './backups/backups.ts'
 import { BackupCollection } from './backups/collection.ts'
 import { backupsGrpc, entitlementsGrpc } from './backups/grpc.ts'
-import { noBackupObjects } from './backups/objects.ts'
 import { backupsRest } from './backups/rest.ts'
 import { BackupStore } from './backups/store.ts'
 import { Calling } from './calling/calling.ts'
@@ -125,6 +125,8 @@ export type ChatOptions = {
   readonly challengePush?: ChallengePush | undefined
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore
+  /** Keeps the media of backups; without it there are none. */
+  readonly backupObjects?: BackupObjects
   /** What other services keep of accounts. */
   readonly elsewhere?: readonly Belongings[]
   readonly events: ChatEvents
@@ -207,7 +209,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const { level, graceDays, maxMessagesBytes, maxMediaBytes } = config.backups
   const maxAttachmentBytes = config.attachments.maxBytes
-  const objects = noBackupObjects
+  const objects = options.backupObjects ?? noBackupObjects
   const backupStore = new BackupStore(sql)
   const users = new BackupUsers(backupStore, issuer, clock)
   const backupCredentials = new BackupCredentials({ sql, accounts, issuer, limits, clock, level })

@@ -8,6 +8,8 @@ export type Stored = {
   readonly storedAtMs: number
 }
 
+export type Listed = { readonly name: string; readonly length: number }
+
 /** Bytes from `first` to `last`, both included. */
 export type Range = { readonly first: number; readonly last: number }
 
@@ -42,6 +44,10 @@ export interface FileStore {
   read(key: string, range?: Range): Readable
   /** Gives the bytes that were freed; 0 if there was no such object. */
   delete(key: string): Promise<number>
+  /** The objects right in a folder, by name: after a name, at most so many. */
+  list(folder: string, after: string, limit: number): Promise<readonly Listed[]>
+  /** Deletes everything in a folder that is there now. */
+  deleteFolder(folder: string): Promise<void>
 }
 
 export interface Upload {

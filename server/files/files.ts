@@ -1,7 +1,9 @@
 // The file store: uploads in, each by its signed permission, and downloads out.
+import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
 import { plainKey } from '../kit/plain-addresses.ts'
+import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { ClientGone, type StreamHandler, type StreamReply } from '../kit/streaming.ts'
 import { UploadSignatures } from '../kit/upload-signatures.ts'
@@ -13,6 +15,7 @@ import { FileRefusal, type FileStore } from './file-store.ts'
 import { PlainUploads } from './plain-uploads.ts'
 import { PostedForms } from './posted-forms.ts'
 import { ResumableUploads } from './resumable-uploads.ts'
+import { StoredBackupObjects } from './stored-backup-objects.ts'
 import { Tus } from './tus/tus.ts'
 
 export type FilesOptions = {
@@ -20,6 +23,7 @@ export type FilesOptions = {
   /** Of all files together. */
   readonly maxBytes?: number | undefined
   readonly clock: Clock
+  readonly random: Random
   readonly secrets: Secrets
   readonly urls: () => FileUrls
   readonly events: FileEvents
@@ -28,6 +32,9 @@ export type FilesOptions = {
 
 export type Files = {
   readonly store: FileStore
+  /** Removes what profiles do not name any more. */
+  readonly avatars: { delete(key: string): Promise<void> }
+  readonly backupObjects: BackupObjects
   readonly serve: StreamHandler
   close(): Promise<void>
 }
@@ -63,6 +70,10 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
   }
   return {
     store,
+    avatars: {
+      delete: async (key) => void (await store.delete(key)),
+    },
+    backupObjects: new StoredBackupObjects(store, options.random),
     serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),
     async close() {
       collecting.cancel()

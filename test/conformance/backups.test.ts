@@ -1,6 +1,6 @@
 // Backups: ids, credentials, keys, forms, media (signal-api §2.20), by libsignal's own calls and by the raw ones.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import * as LS from '@signalapp/libsignal-client'
 import {
@@ -8,6 +8,7 @@ import {
   type GenericServerPublicParams,
   ReceiptCredentialPresentation,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { copiedBytes } from '../../server/kit/backup-objects.ts'
 import { systemClock } from '../../server/kit/clock.ts'
 import { type UploadClaims, UploadSignatures } from '../../server/kit/upload-signatures.ts'
 import { Accounts } from '../../wire/gen/account.js'
@@ -21,6 +22,7 @@ import { type Registered, register } from '../client/register.ts'
 import { fetchJson } from '../client/rest.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { Constellation } from '../constellation.ts'
+import { attach } from '../files/attach.ts'
 import { plain } from '../plain.ts'
 import { receiptPresentation } from '../receipt.ts'
 
@@ -208,7 +210,7 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.notEqual(after.mediaDir, info.mediaDir)
     })
 
-    test('media are copied, listed and deleted by REST; without a file store every source is gone', async () => {
+    test('by REST a source that is not there is gone, alone and in a batch', async () => {
       const own = await setUp(httpVersion)
       await setKey(own, 'media')
       const media = (method: string, path: string, json?: unknown) => call(method, path, 'media', json, own)
@@ -225,6 +227,43 @@ for (const httpVersion of HTTP_VERSIONS)
       assert.deepEqual(listed, { storedMediaObjects: [], backupDir: info.backupDir, mediaDir: info.mediaDir })
       const mediaToDelete = [{ cdn: 3, mediaId: items[0]!.mediaId }]
       assert.equal((await media('POST', '/media/delete', { mediaToDelete })).status, 204)
+    })
+
+    test('media are copied with a layer around them, listed, read by who may, and deleted', async () => {
+      const own = await setUp(httpVersion)
+      await setKey(own, 'media')
+      const media = (method: string, path: string, json?: unknown) => call(method, path, 'media', json, own)
+      const content = randomBytes(70_000)
+      const key = await attach(https, signatures, content)
+      const copy = { ...copyJson(), sourceAttachment: { cdn: 3, key }, objectLength: content.length }
+      assert.equal((await media('PUT', '/media/', { ...copy, objectLength: 69_999 })).status, 400)
+      const copied = await media('PUT', '/media/', copy)
+      assert.deepEqual([copied.status, copied.json], [200, { cdn: 3 }])
+      const { json: listed } = await media('GET', '/media')
+      const objectLength = copiedBytes(content.length)
+      assert.deepEqual(listed.storedMediaObjects, [{ cdn: 3, mediaId: copy.mediaId, objectLength }])
+      const { json: info } = await media('GET', '/')
+      assert.equal(info.usedSpace, objectLength)
+      const { json: permission } = await media('GET', '/auth/read?cdn=3')
+      const path = `/cdn3/backups/${info.backupDir}/${info.mediaDir}/${copy.mediaId}`
+      const read = await https.call('GET', path, { headers: permission.headers })
+      assert.equal(read.status, 200)
+      const [iv, ciphertext, mac] = [
+        read.body.subarray(0, 16),
+        read.body.subarray(16, -32),
+        read.body.subarray(-32),
+      ]
+      const [hmacKey, encryptionKey] = [copy.hmacKey, copy.encryptionKey].map((text) =>
+        Buffer.from(text, 'base64'),
+      )
+      assert.deepEqual(createHmac('sha256', hmacKey!).update(iv).update(ciphertext).digest(), mac)
+      const decipher = createDecipheriv('aes-256-cbc', encryptionKey!, iv)
+      assert.ok(Buffer.concat([decipher.update(ciphertext), decipher.final()]).equals(content))
+      assert.equal((await https.call('GET', path)).status, 401)
+      const mediaToDelete = [{ cdn: 3, mediaId: copy.mediaId }]
+      assert.equal((await media('POST', '/media/delete', { mediaToDelete })).status, 204)
+      assert.equal((await https.call('GET', path, { headers: permission.headers })).status, 404)
+      assert.equal((await media('GET', '/')).json.usedSpace, 0)
     })
 
     test('what breaks the contract is refused (M6, I1)', async () => {
@@ -341,6 +380,29 @@ describe("backups by libsignal's calls over gRPC", () => {
       copied,
       items.map(({ mediaId }) => ({ mediaId, result: 'sourceNotFound' })),
     )
+  })
+
+  test('libsignal copies what is there, lists it and deletes it', async () => {
+    const { unauth } = client.link
+    const auth = own.auth('media')
+    await using https = Https.open(server.ready, 2)
+    const item = {
+      sourceAttachmentCdn: 3,
+      sourceKey: await attach(https, signatures, randomBytes(100)),
+      objectLength: 100,
+      mediaId: new Uint8Array(randomBytes(15)),
+      encryptionKey: new Uint8Array(randomBytes(64)),
+    }
+    const { mediaId } = item
+    const [copied] = await Array.fromAsync(unauth.copyBackupMedia({ auth, items: [item] }))
+    assert.deepEqual(copied, { mediaId, result: { cdn: 3 } })
+    const { items } = await unauth.listBackupMedia({ auth, limit: 5 })
+    assert.deepEqual(items, [{ cdn: 3, mediaId, objectLength: BigInt(copiedBytes(100)) }])
+    assert.deepEqual(
+      await Array.fromAsync(unauth.deleteBackupMedia({ auth, items: [{ mediaId, cdn: 3 }] })),
+      [{ mediaId, cdn: 3 }],
+    )
+    assert.deepEqual((await unauth.listBackupMedia({ auth, limit: 5 })).items, [])
   })
 
   test('media are listed and deleted', async () => {

@@ -4,10 +4,10 @@ import { type TestContext, test } from 'node:test'
 import { BackupCredentialType, BackupLevel } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { openRules } from '../../../test/chat-rules.ts'
 import { MemoryObjects } from '../../../test/memory-objects.ts'
+import { copiedBytes } from '../../kit/backup-objects.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Copied, Copy } from './backup-media.ts'
 import type { BackupUser } from './backup-user.ts'
-import { copiedBytes } from './objects.ts'
 
 const DAY_MS = 86_400_000
 /** What `openRules` allows a backup. */

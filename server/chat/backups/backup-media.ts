@@ -1,8 +1,5 @@
 // Media in a backup: copied from attachments, listed, deleted, and counted (signal-api §2.20).
-import type { Clock } from '../../kit/clock.ts'
-import { Refusal } from '../../kit/refusal.ts'
-import { type BackupUser, mustKeepMedia } from './backup-user.ts'
-import { inOrder } from './in-order.ts'
+
 import {
   BACKUP_CDN,
   type BackupObjects,
@@ -10,7 +7,11 @@ import {
   type CopySource,
   copiedBytes,
   type OuterLayer,
-} from './objects.ts'
+} from '../../kit/backup-objects.ts'
+import type { Clock } from '../../kit/clock.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import { type BackupUser, mustKeepMedia } from './backup-user.ts'
+import { inOrder } from './in-order.ts'
 import { type BackupStore, mediaFolderOf, type StoredBackup } from './store.ts'
 
 export const MEDIA_ID_BYTES = 15

@@ -1,6 +1,7 @@
 // Backups as who holds their credentials uses them, unnamed (signal-api §2.20).
 import { PublicKey } from '@signalapp/libsignal-client'
 import { BackupCredentialType, BackupLevel } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import { BACKUP_CDN } from '../../kit/backup-objects.ts'
 import type { Clock } from '../../kit/clock.ts'
 import type { ExternalCredentials, ExternalServiceCredentials } from '../../kit/external-credentials.ts'
 import type { Limits } from '../../kit/limits.ts'
@@ -15,7 +16,6 @@ import {
   mustKeepMedia,
   type SignedPresentation,
 } from './backup-user.ts'
-import { BACKUP_CDN } from './objects.ts'
 import type { BackupStore, Folders } from './store.ts'
 
 export const MESSAGE_BACKUP = 'messageBackup'

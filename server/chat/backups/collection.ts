@@ -1,8 +1,9 @@
 // Removes backups that nobody refreshes any more, and the objects of those that were given up.
+
+import type { BackupObjects } from '../../kit/backup-objects.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
 import type { Random } from '../../kit/random.ts'
 import type { BackupCredentials } from './backup-credentials.ts'
-import type { BackupObjects } from './objects.ts'
 import type { BackupStore } from './store.ts'
 
 const HOUR_MS = 3_600_000

@@ -8,6 +8,7 @@ import {
   type GetUploadFormRequest,
   type SignedPresentation,
 } from '../../../wire/gen/backups.js'
+import { BACKUP_CDN } from '../../kit/backup-objects.ts'
 import { type GrpcHandlers, type GrpcMethod, implementService, type Replies } from '../../kit/grpc-service.ts'
 import { GrpcCode, GrpcFailure } from '../../kit/grpc-status.ts'
 import { Refusal } from '../../kit/refusal.ts'
@@ -15,7 +16,6 @@ import type { BackupCredentials } from './backup-credentials.ts'
 import type { BackupMedia, Copied, Copy } from './backup-media.ts'
 import type { BackupUser } from './backup-user.ts'
 import type { Backups, Formed } from './backups.ts'
-import { BACKUP_CDN } from './objects.ts'
 
 type Signed = { readonly signedPresentation: SignedPresentation | null }
 

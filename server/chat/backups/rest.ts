@@ -1,11 +1,11 @@
 import { backupsRoutes } from '../../../wire/rest/backups.ts'
 import { type Bound, implement } from '../../../wire/route.ts'
+import { BACKUP_CDN } from '../../kit/backup-objects.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { BackupCredentials } from './backup-credentials.ts'
 import type { BackupMedia, Copied, Copy } from './backup-media.ts'
 import type { BackupUser } from './backup-user.ts'
 import type { Backups, Formed } from './backups.ts'
-import { BACKUP_CDN } from './objects.ts'
 
 type Proof = Readonly<Record<'x-signal-zk-auth' | 'x-signal-zk-auth-signature', Uint8Array | undefined>>
 type WireCopy = Omit<Copy, 'source' | 'layer'> &

@@ -1,6 +1,6 @@
 import { compact } from '../../../wire/types.ts'
+import type { Usage } from '../../kit/backup-objects.ts'
 import type { Sql, SqlRow, Statement } from '../../kit/sql/sql.ts'
-import type { Usage } from './objects.ts'
 
 /** Names of folders in the store of objects. */
 export type Folders = { readonly backupDir: string; readonly mediaDir: string }

@@ -9,13 +9,22 @@ import {
   type BeginOptions,
   FileRefusal,
   type FileStore,
+  type Listed,
   type OpenFile,
   type Range,
   type Stored,
 } from '../file-store.ts'
-import { isObjectKey, objectPath } from '../object-key.ts'
+import { isObjectFolder, isObjectKey, objectPath } from '../object-key.ts'
 import { DiskUpload } from './disk-upload.ts'
-import { bytesBelow, FILE_MODE, makeFolder, refuseIfFull, unlessMissing } from './folders.ts'
+import {
+  bytesBelow,
+  FILE_MODE,
+  makeFolder,
+  namesIn,
+  refuseIfFull,
+  removeEmpty,
+  unlessMissing,
+} from './folders.ts'
 import { Quota } from './quota.ts'
 import { storedOf } from './stored.ts'
 import {
@@ -112,6 +121,27 @@ export class DiskStore implements FileStore {
     return found.size
   }
 
+  async list(folder: string, after: string, limit: number): Promise<readonly Listed[]> {
+    const path = this.#folder(folder)
+    const names = (await namesIn(path)).files.filter((name) => name > after).sort()
+    const listed: Listed[] = []
+    for (const name of names) {
+      if (listed.length === limit) break
+      // One may go meanwhile.
+      const found = await stat(join(path, name)).catch(unlessMissing)
+      if (found) listed.push({ name, length: found.size })
+    }
+    return listed
+  }
+
+  async deleteFolder(folder: string): Promise<void> {
+    const path = this.#folder(folder)
+    const { files, folders } = await namesIn(path)
+    for (const name of folders) await this.deleteFolder(`${folder}/${name}`)
+    for (const name of files) await this.delete(`${folder}/${name}`)
+    await removeEmpty(path)
+  }
+
   /** Removes uploads that nobody went on with, and what a crash left of others. */
   async collect(): Promise<void> {
     for (const name of await readdir(this.#uploads)) {
@@ -176,6 +206,11 @@ export class DiskStore implements FileStore {
   #target(key: string): string {
     if (!isObjectKey(key)) throw new FileRefusal('bad-key')
     return join(this.#objects, objectPath(key))
+  }
+
+  #folder(folder: string): string {
+    if (!isObjectFolder(folder)) throw new FileRefusal('bad-key')
+    return join(this.#objects, objectPath(folder))
   }
 
   /** Beginnings and resumptions of one key, one after the other. */

@@ -1,5 +1,5 @@
 // Folders whose entries survive a power cut once they are told to.
-import { mkdir, open, readdir, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FileRefusal } from '../file-store.ts'
 
@@ -30,6 +30,22 @@ export async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
   if (first === undefined) return
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+/** What lies right in a folder; nothing if it is not there. */
+export async function namesIn(folder: string): Promise<{ files: string[]; folders: string[] }> {
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(unlessMissing)) ?? []
+  const [folders, files] = [true, false].map((isFolder) =>
+    entries.filter((entry) => entry.isDirectory() === isFolder).map(({ name }) => name),
+  )
+  return { files: files!, folders: folders! }
+}
+
+/** Unless something came into it meanwhile. */
+export async function removeEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch((error) => {
+    if (codeOf(error) !== 'ENOTEMPTY') unlessMissing(error)
+  })
 }
 
 /** Bytes of all files below a folder. */
