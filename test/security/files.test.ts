@@ -8,6 +8,7 @@ import { fileEvents } from '../../server/files/events.ts'
 import { openFiles } from '../../server/files/files.ts'
 import { ManualClock } from '../../server/kit/clock.ts'
 import { Counters } from '../../server/kit/counters.ts'
+import { systemRandom } from '../../server/kit/random.ts'
 import { openSecrets } from '../../server/kit/secrets.ts'
 import type { StreamReply } from '../../server/kit/streaming.ts'
 import { type UploadClaims, UploadSignatures } from '../../server/kit/upload-signatures.ts'
@@ -27,7 +28,7 @@ async function openStore(t: TestContext) {
   const bugs: unknown[] = []
   const urls = () => ({ cdn0: 'https://own/cdn0', cdn2: 'https://own/cdn2', cdn3: 'https://own/cdn3' })
   const files = await openFiles({
-    ...{ clock, secrets, urls, folder: join(folder, 'files') },
+    ...{ clock, random: systemRandom, secrets, urls, folder: join(folder, 'files') },
     events: fileEvents(new Counters()),
     onBug: (error) => bugs.push(error),
   })
