@@ -17,7 +17,8 @@ export class Appending {
   readonly #options: AppendingOptions
   readonly #stop = Promise.withResolvers<never>()
   #offset: number
-  #piece: Uint8Array[] = []
+  /** The same one again and again: garbage of the length of the file would be as bad as the file. */
+  readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES)
   #pieceBytes = 0
   #writing: Promise<void> = Promise.resolve()
   #stopped = false
@@ -55,25 +56,31 @@ export class Appending {
       if (this.#stopped) return
       if (this.#offset + this.#pieceBytes + chunk.length > this.#options.maxOffset)
         throw new FileRefusal('too-long')
-      this.#piece.push(chunk)
-      this.#pieceBytes += chunk.length
-      if (this.#pieceBytes < PIECE_BYTES) continue
-      this.#writing = this.#write()
-      await this.#writing
+      for (let from = 0; from < chunk.length && !this.#stopped; ) from += await this.#take(chunk, from)
     }
+  }
+
+  /** How much of the chunk there was room for. */
+  async #take(chunk: Uint8Array, from: number): Promise<number> {
+    const taken = Math.min(chunk.length - from, PIECE_BYTES - this.#pieceBytes)
+    this.#piece.set(chunk.subarray(from, from + taken), this.#pieceBytes)
+    this.#pieceBytes += taken
+    if (this.#pieceBytes < PIECE_BYTES) return taken
+    this.#writing = this.#write()
+    await this.#writing
+    return taken
   }
 
   async #write(): Promise<void> {
     const { handle, quota } = this.#options
-    let bytes = Buffer.concat(this.#piece)
-    this.#piece = []
+    const bytes = this.#pieceBytes
     this.#pieceBytes = 0
-    quota.mustFit(bytes.length)
-    while (bytes.length > 0) {
-      const { bytesWritten } = await handle.write(bytes, 0, bytes.length, this.#offset)
+    quota.mustFit(bytes)
+    for (let at = 0; at < bytes; ) {
+      const { bytesWritten } = await handle.write(this.#piece, at, bytes - at, this.#offset)
       quota.take(bytesWritten)
       this.#offset += bytesWritten
-      bytes = bytes.subarray(bytesWritten)
+      at += bytesWritten
     }
   }
 }
