@@ -344,6 +344,24 @@ test('two requests at once are refused, and one too many', () => {
   assert.equal(statusOf(change(small, outsider, one, withLink)), 200)
 })
 
+test('a member does not leave and ask to come in by one change', () => {
+  const actions = {
+    deleteMembers: [deletion(member)],
+    addMembersPendingAdminApproval: [{ added: { presentation: presentationOf(member) } }],
+  }
+  assert.equal(statusOf(change(closedVillage(), member, actions, withLink)), 400)
+})
+
+test('a level that says nothing lets administrators alone', () => {
+  const group = village({ attributes: Access.UNKNOWN, members: Access.UNKNOWN })
+  const title = { modifyTitle: { title: bytes('x') } }
+  const adds = { addMembers: [{ added: newMember(stranger) }] }
+  for (const actions of [title, adds]) {
+    assert.equal(statusOf(change(group, member, actions)), 403)
+    assert.equal(statusOf(change(group, administrator, actions)), 200)
+  }
+})
+
 test('a label stays through a new role and a new profile key, and goes when it is emptied', () => {
   const label = { labelString: bytes('boss'), labelEmoji: bytes('!') }
   const labelled = changed(village(), member, { modifyMemberLabels: [{ ...idOf(member), ...label }] })

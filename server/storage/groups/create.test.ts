@@ -42,7 +42,8 @@ test('a new group has the ids and profile keys that were shown, and its first lo
   )
   assert.deepEqual(group.membersPendingProfileKey[0]?.addedByUserId, ada.aci)
   assert.equal(group.membersPendingProfileKey[0]?.timestamp, NOW_MS)
-  assert.deepEqual(group.membersPendingProfileKey[0]?.member?.userId, clara.pni)
+  const invited = group.membersPendingProfileKey[0]?.member
+  assert.deepEqual([invited?.userId, invited?.joinedAtVersion], [clara.pni, 0])
   assert.deepEqual(
     [firstLog.version, firstLog.sourceUserId, firstLog.groupId.length, firstLog.addMembers.length],
     [0, ada.aci, 0, 0],

@@ -1,7 +1,7 @@
 // Who is invited and has still to show a profile key, by ACI or by PNI.
 
 import type { Change, Step } from './change.ts'
-import { deletedIds, deletions, isOneself, isRole, memberWith, ownPresentations } from './members.ts'
+import { deletedIds, deletions, isOneself, memberWith, ownPresentations } from './members.ts'
 import { type MemberPendingProfileKey, Role } from './messages.ts'
 import { allow, demand } from './refused.ts'
 import { mayAddMembers } from './standing.ts'
@@ -13,7 +13,7 @@ type Invited = MemberPendingProfileKey | null
 export function invitationBy(addedByUserId: Bytes, nowMs: number, version: number, invited: Invited) {
   demand(invited !== null && invited.member !== null)
   const { userId, role, profileKey, presentation, labelEmoji, labelString } = invited.member
-  demand(userId.length === USER_ID_BYTES && isRole(role))
+  demand(userId.length === USER_ID_BYTES)
   demand([profileKey, presentation, labelEmoji, labelString].every(({ length }) => length === 0))
   const member = memberWith({ userId, role, joinedAtVersion: version })
   return { member, addedByUserId, timestamp: nowMs }

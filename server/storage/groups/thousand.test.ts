@@ -104,6 +104,7 @@ test('presentations are looked at only for who may bring them, and only so many'
   const shown = [{ presentation: presentationOf(outsider!) }]
   assert.equal(lookedFor(outsider!, { modifyMemberProfileKeys: shown }), 0)
   assert.equal(lookedFor(outsider!, { promoteMembersPendingProfileKey: shown }), 0)
+  assert.equal(lookedFor(outsider!, { promoteMembersPendingPniAciProfileKey: shown }), 0)
   const requests = (times: number) => ({
     addMembersPendingAdminApproval: Array.from({ length: times }, () => ({ added: shown[0]! })),
   })
