@@ -199,7 +199,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     ...{ store: profileStore, accounts, access, issuer, limits, clock, random, policy },
   })
   const avatarPlaces = new AvatarPlaces({
-    ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy },
+    ...{ store: profileStore, zkKeys, issuer, limits, clock, random, policy, avatars: options.avatars },
   })
   const avatarSweep = new AvatarSweep({ store: profileStore, clock, avatars: options.avatars, onBug })
   accounts.keeps(profiles)

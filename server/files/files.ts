@@ -32,8 +32,8 @@ export type FilesOptions = {
 
 export type Files = {
   readonly store: FileStore
-  /** Removes what profiles do not name any more. */
-  readonly avatars: { delete(key: string): Promise<void> }
+  /** What profiles name, or do not name any more. */
+  readonly avatars: { delete(key: string): Promise<void>; exists(key: string): Promise<boolean> }
   readonly backupObjects: BackupObjects
   readonly serve: StreamHandler
   close(): Promise<void>
@@ -72,6 +72,7 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
     store,
     avatars: {
       delete: async (key) => void (await store.delete(key)),
+      exists: async (key) => (await store.stat(key)) !== undefined,
     },
     backupObjects: new StoredBackupObjects(store, options.random),
     serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),

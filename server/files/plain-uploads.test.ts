@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -78,6 +79,13 @@ test('the notes’ faults are absent: another method is refused, and no two addr
   assert.notEqual(moved, query)
   assert.equal(await send(`/plain/${name}?${moved}`), 403, 'a digit cannot move from one number to the next')
   assert.equal(await send(`/plain/${name}x?${query}`), 403)
+})
+
+test('what is signed are five lines', () => {
+  const address = plainAddress(KEY, { name: 'object-0', maxBytes: 9, expiresAtS: 1_800_000_000 })
+  const lines = ['heliograph-plain-upload-1', 'PUT', 'object-0', '1800000000', '9']
+  const signature = createHmac('sha256', KEY).update(lines.join('\n')).digest('base64url')
+  assert.equal(address, `/plain/object-0?e=1800000000&l=9&s=${signature}`)
 })
 
 test('an address that was signed with the key of something else is none', async () => {

@@ -88,6 +88,7 @@ test('F1: offsets that lie, other lengths and longer bodies are refused, and har
   assert.deepEqual(await put(address, 'bytes 3-5/7', 'xxx'), [400, undefined])
   assert.deepEqual(await put(address, 'bytes */1001'), [413, undefined])
   assert.deepEqual(await put(address, 'bytes 3-5/6', 'longer'), [413, undefined])
+  assert.deepEqual(await put(address, 'bytes 3-4/6', 'xxx'), [413, undefined], 'more than it announced')
   for (const range of [
     'bytes 3-2/6',
     'bytes 3-6/6',

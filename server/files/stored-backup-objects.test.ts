@@ -77,7 +77,10 @@ test('one object copied many times at once grows the store once, and is whole', 
   )
   const added = copies.map((copy) => copy.kind === 'copied' && copy.addedBytes)
   assert.deepEqual(added, [copiedBytes(50_000), 0, 0, 0, 0, 0, 0, 0])
-  assert.ok(unwrap(await gather(store.read('backups/dir/media/x')), LAYER).equals(content))
+  const copy = await gather(store.read('backups/dir/media/x'))
+  assert.ok(unwrap(copy, LAYER).equals(content))
+  await objects.copy(source, LAYER, 'dir/media/x')
+  assert.ok(copy.equals(await gather(store.read('backups/dir/media/x'))), 'what is there is not copied again')
 })
 
 test('another content under a name takes its place, and what it grew by is told', async (t) => {

@@ -23,6 +23,7 @@ import { authorizationOf, Https } from '../client/https.ts'
 import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { type Registered, register } from '../client/register.ts'
 import { Constellation } from '../constellation.ts'
+import { FORM_TYPE, type FormLike, formBody, formFields } from '../files/post-form.ts'
 import { groupSendToken } from '../group-send-token.ts'
 
 const DAY_MS = 86_400_000
@@ -373,13 +374,20 @@ test('a place is filled, kept and left by whoever shows a credential for it', as
     const message = { avatarCredentialsPresentation: presentation, uploadLength }
     return (await grpc.call(anonymous.getAvatarUploadForm, message)).reply!.avatarUploadForm!
   }
+  const post = async (form: FormLike) => {
+    const body = formBody(formFields(form), 'a')
+    assert.equal((await https.call('POST', '/cdn0/', { headers: FORM_TYPE, body })).status, 204)
+  }
   assert.equal(await extend(one), 'notFound')
   const form = await fill(one, 12345)
   const { conditions } = JSON.parse(Buffer.from(form.policy, 'base64').toString())
   assert.deepEqual(conditions[4], ['content-length-range', 1, 12345])
+  assert.equal(await extend(two), 'notFound', 'nothing was uploaded yet')
+  await post(form)
   assert.equal(await extend(two), form.key, 'another presentation names the same place')
   const next = await fill(two, 1)
   assert.notEqual(next.key, form.key)
+  await post(next)
   assert.equal(await extend(one), next.key)
   const left = await grpc.call(anonymous.deleteAvatar, { avatarCredentialsPresentation: one })
   assert.equal(left.reply!.response, 'success')

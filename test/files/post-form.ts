@@ -1,11 +1,14 @@
 // A form with a file, as signal-cli posts it.
 import type { PostForm } from '../../server/kit/post-policy.ts'
 
+/** However a form was told: by REST, by gRPC. */
+export type FormLike = { readonly [Field in keyof PostForm]: string }
+
 export const BOUNDARY = '7f3b9c'
 export const FORM_TYPE = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
 
 /** In the order and under the names that signal-cli sends (shared/reference/signal-cli.md, updateProfile). */
-export const formFields = (form: PostForm): [string, string][] => [
+export const formFields = (form: FormLike): [string, string][] => [
   ['acl', form.acl],
   ['key', form.key],
   ['policy', form.policy],

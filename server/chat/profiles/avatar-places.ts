@@ -9,7 +9,7 @@ import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { startOfDay } from '../accounts/accounts.ts'
 import type { Issuer } from '../credentials/issuer.ts'
-import { newAvatar, unwantedFrom } from './avatars.ts'
+import { type AvatarStore, newAvatar, unwantedFrom } from './avatars.ts'
 import type { ProfileStore } from './store.ts'
 import type { ZkCredentialKeys } from './zk-credential-keys.ts'
 
@@ -24,6 +24,8 @@ export type AvatarPlacesOptions = {
   readonly clock: Clock
   readonly random: Random
   readonly policy: PostPolicy
+  /** Without it, every avatar is taken to be where its form allowed it. */
+  readonly avatars?: Pick<AvatarStore, 'exists'> | undefined
 }
 
 export class AvatarPlaces {
@@ -62,9 +64,10 @@ export class AvatarPlaces {
   async extend(presentation: Uint8Array): Promise<Extended> {
     const place = await this.#placeOf(presentation)
     if (!place) return { kind: 'refused' }
-    const { store, clock } = this.#options
+    const { store, clock, avatars } = this.#options
     const key = await store.extendPlace(place, clock.nowMs() + KEEP_PLACE_MS, clock.nowMs())
-    return key === undefined ? { kind: 'not-found' } : { kind: 'extended', key }
+    const isThere = key !== undefined && (await avatars?.exists(key)) !== false
+    return isThere ? { kind: 'extended', key } : { kind: 'not-found' }
   }
 
   /** False if the presentation does not hold. */

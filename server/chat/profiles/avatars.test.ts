@@ -7,7 +7,7 @@ import { type AvatarStore, AvatarSweep } from './avatars.ts'
 const HOUR_MS = 60 * 60_000
 
 /** A file store in memory that fails for what is in `broken`. */
-class Shelf implements AvatarStore {
+class Shelf implements Pick<AvatarStore, 'delete'> {
   readonly deleted: string[] = []
   readonly broken = new Set<string>()
 
@@ -17,7 +17,7 @@ class Shelf implements AvatarStore {
   }
 }
 
-async function open(t: TestContext, avatars?: AvatarStore) {
+async function open(t: TestContext, avatars?: Pick<AvatarStore, 'delete'>) {
   const { profileStore: store, clock, sql } = await openRules(t)
   const bugs: string[] = []
   const onBug = (error: unknown) => void bugs.push((error as Error).message)

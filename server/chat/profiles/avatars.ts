@@ -13,6 +13,7 @@ const BATCH = 100
 export interface AvatarStore {
   /** Resolves if the object is not there any more; it may never have been. */
   delete(key: string): Promise<void>
+  exists(key: string): Promise<boolean>
 }
 
 export const newAvatarKey = (random: Random): string =>
@@ -32,7 +33,7 @@ export type AvatarSweepOptions = {
   readonly store: ProfileStore
   readonly clock: Clock
   /** Without it, what is unwanted waits. */
-  readonly avatars: AvatarStore | undefined
+  readonly avatars: Pick<AvatarStore, 'delete'> | undefined
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -64,7 +65,7 @@ export class AvatarSweep {
     await this.#sweeping
   }
 
-  async #remove(avatars: AvatarStore): Promise<number> {
+  async #remove(avatars: Pick<AvatarStore, 'delete'>): Promise<number> {
     const { store, clock, onBug } = this.#options
     const keys = await store.unwanted(clock.nowMs(), BATCH)
     for (const key of keys) {
