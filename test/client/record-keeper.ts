@@ -15,13 +15,15 @@ import type { Registered } from './register.ts'
 import { expectStatus, type Reply } from './rest.ts'
 
 export type StorageCredentials = { readonly username: string; readonly password: string }
+/** It is closed with the keeper, if it can be. */
+type Way = Pick<Https, 'call'> & Partial<AsyncDisposable>
 export type Written = { readonly status: number; readonly current?: StorageManifest }
 
 export class RecordKeeper implements AsyncDisposable {
-  readonly #https: Https
+  readonly #https: Way
   readonly #credentials: () => Promise<StorageCredentials>
 
-  constructor(https: Https, credentials: () => Promise<StorageCredentials>) {
+  constructor(https: Way, credentials: () => Promise<StorageCredentials>) {
     this.#https = https
     this.#credentials = credentials
   }
@@ -79,7 +81,7 @@ export class RecordKeeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#https[Symbol.asyncDispose]()
+    await this.#https[Symbol.asyncDispose]?.()
   }
 }
 

@@ -10,6 +10,7 @@ import type { LaneTraits, Way } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Life, planOf, type World } from './life.ts'
 import type { Person } from './person.ts'
+import { RecordSync } from './record-sync.ts'
 
 export type CrashOptions = {
   readonly rounds: number
@@ -24,6 +25,7 @@ export type CrashResult = Ledger['totals'] & {
   readonly audits: number
   readonly keyUploads: number
   readonly keysTaken: number
+  readonly recordWrites: number
   readonly seconds: number
   readonly oldestUndoneMs: number
   readonly said: readonly string[]
@@ -33,6 +35,7 @@ const PEOPLE = 4
 /** Numbers beside those of the people. */
 const ENROLLED = ['+12025559001', '+12025559002', '+12025559003']
 const KEY_OWNER = '+12025559004'
+const RECORD_OWNER = '+12025559005'
 const QUIET_WITHIN_LIVES = 5
 const SAY_EVERY = 25
 const FREE = { bucket: 1e9, refill: 0.000_001 }
@@ -71,7 +74,8 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   const complain = (words: string) => ledger.complain(`life ${ledger.life}: ${words}`)
   const enrolment = new Enrolment(dice, complain, ENROLLED)
   const trade = new KeyTrade(complain, KEY_OWNER)
-  const world: World = { server, people, ledger, dice, jobs: [enrolment, trade] }
+  const records = new RecordSync(dice, complain, RECORD_OWNER)
+  const world: World = { server, people, ledger, dice, jobs: [enrolment, trade, records] }
   for (let round = 1; round <= rounds; round++) {
     await new Life(world, planOf(dice, people)).run()
     if (round % SAY_EVERY === 0) say(progress(round, ledger))
@@ -82,7 +86,13 @@ export async function crash({ rounds, seed, say }: CrashOptions): Promise<CrashR
   const seconds = (performance.now() - startedAt) / 1000
   const { registered, audits } = enrolment
   const { uploads, taken } = trade
-  const beside = { registrations: registered, audits, keyUploads: uploads, keysTaken: taken }
+  const beside = {
+    registrations: registered,
+    audits,
+    keyUploads: uploads,
+    keysTaken: taken,
+    recordWrites: records.writes,
+  }
   return { ...totals, ...beside, rounds, seconds, oldestUndoneMs, said: complaints }
 }
 
@@ -110,6 +120,7 @@ ${rounds} kills in ${seconds.toFixed(0)} s
   receipts            ${result.receipts}
   registrations       ${result.registrations}; ${result.audits} times an account was looked through after a restart
   pre-keys            ${result.keyUploads} uploads, ${result.keysTaken} one-time keys handed out
+  records             ${result.recordWrites} writes
   complaints          ${result.complaints}
 ${said.map((words) => `    ${words}\n`).join('')}`
 }
