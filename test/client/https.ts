@@ -1,7 +1,12 @@
 // Plain HTTPS requests, byte for byte what a test says, over either version of HTTP.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2'
 import { Agent, request } from 'node:https'
 import type { Ready, UrlName } from '../../server/up.ts'
 import type { HttpVersion } from './net.ts'
@@ -107,10 +112,18 @@ class Https2 extends Https {
   ): Promise<Reply> {
     const asked = { ':method': method, ':path': path, ...headers }
     const stream = this.#session.request(asked, { endStream: body.length === 0 })
-    const answered = once(stream, 'response') as Promise<[IncomingHttpHeaders & { ':status': number }]>
+    // Listened to from the start: who begins to read a stream that has ended by then gets nothing.
+    const chunks: Buffer[] = []
+    let head: (IncomingHttpHeaders & IncomingHttpStatusHeader) | undefined
+    stream.on('response', (got) => {
+      head = got
+    })
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const ended = Promise.race([once(stream, 'end'), once(stream, 'close')])
     if (body.length > 0) stream.end(body)
-    const [head] = await answered
-    return toReply(Number(head[':status']), textHeaders(head), await gather(stream))
+    await ended
+    if (!head || !stream.readableEnded) throw new Error('the stream ended without an answer')
+    return toReply(Number(head[':status']), textHeaders(head), Buffer.concat(chunks))
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

@@ -7,8 +7,10 @@ import type { Dice } from './dice.ts'
 import { enrol } from './enrolment.ts'
 import type { Complain, Desk, SideJob } from './side-job.ts'
 
-const MOST_ADDED = 300
-const MOST_KEPT = 400
+const MOST_ADDED = 150
+const MOST_KEPT = 200
+/** The others' large requests are to be killed, too. */
+const RIPE = 0.25
 
 type State = { readonly version: number; readonly items: readonly RecordItem[] }
 type Owner = Awaited<ReturnType<typeof enrol>>
@@ -51,7 +53,7 @@ export class RecordSync implements SideJob {
     const added = newItems(1 + this.#dice.below(MOST_ADDED), 100)
     const clearAll = this.#dice.chance(0.2)
     this.#asked = { version: version + 1, items: [...kept, ...added] }
-    ripe()
+    if (this.#dice.chance(RIPE)) ripe()
     const { status } = await keeper.write({
       manifest: { version: version + 1, value: noise(50) },
       insertItem: clearAll ? this.#asked.items : added,
