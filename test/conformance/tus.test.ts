@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { ABANDONED_AFTER_MS } from '../../server/files/disk/disk-store.ts'
+import { systemClock } from '../../server/kit/clock.ts'
+import { type UploadClaims, UploadSignatures } from '../../server/kit/upload-signatures.ts'
 import { Https } from '../client/https.ts'
 import { HTTP_VERSIONS, type HttpVersion } from '../client/net.ts'
 import { SignalClient } from '../client/signal-client.ts'
@@ -168,6 +170,37 @@ test('a token is good for its own name, audience and length only (F1)', async ()
   foreign.location = `${theirs.location}/${theirs.key}`
   assert.equal((await foreign.tell()).status, 403)
   assert.equal((await foreign.append(0, [randomBytes(1)])).status, 403)
+})
+
+test("a backup is replaced whole, and read with its folder's token only", async () => {
+  const signatures = new UploadSignatures((await server.secrets()).uploads.bearerKey, systemClock)
+  const [folder, subject] = ['folder-of-one', 'folder-of-one/messageBackup']
+  const bearer = (claims: UploadClaims) => ({ authorization: `Bearer ${signatures.token(claims)}` })
+  const headers = {
+    ...bearer({ audience: 'backups', scope: 'write', subject, maxBytes: 1000 }),
+    'upload-metadata': `filename ${Buffer.from(subject).toString('base64')}`,
+  }
+  const tus = open({ key: subject, headers, location: `${server.ready.urls.cdn3}/upload/backups` })
+  const path = `/cdn3/backups/${subject}`
+  const read = bearer({ audience: 'backups', scope: 'read', subject: folder })
+  const [first, second] = [randomBytes(900), randomBytes(1000)]
+  assert.equal((await tus.createWith(first)).status, 201)
+  assert.ok(first.equals((await download(path, read)).body))
+  assert.equal((await tus.create({ 'upload-length': '1000' })).status, 201)
+  assert.equal((await tus.append(0, [second.subarray(0, 600)])).status, 204)
+  assert.ok(first.equals((await download(path, read)).body), 'the one before stays until the end')
+  assert.equal((await tus.append(600, [second.subarray(600)])).status, 204)
+  const answer = await download(path, read)
+  assert.ok(second.equals(answer.body))
+  assert.equal(answer.headers['cache-control'], 'private, no-store')
+  const refusals: readonly (readonly [Readonly<Record<string, string>>, number])[] = [
+    [{}, 401],
+    [headers, 403],
+    [bearer({ audience: 'backups', scope: 'read', subject: 'folder-of-on' }), 403],
+    [bearer({ audience: 'backups', scope: 'read', subject: 'another' }), 403],
+    [bearer({ audience: 'attachments', subject: folder, maxBytes: 1 }), 403],
+  ]
+  for (const [as, status] of refusals) assert.equal((await download(path, as)).status, status)
 })
 
 test('what is not TUS 1.0.0 is told so', async () => {
