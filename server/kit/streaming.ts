@@ -26,7 +26,7 @@ export type StreamHandler = (request: StreamRequest) => Promise<StreamReply> | u
 /** A body that ended before its end: nobody is there to be answered, and nothing is wrong with us. */
 export class ClientGone extends Error {}
 
-type Source = Readable & { readonly aborted?: boolean }
+type Source = Readable & { readonly aborted?: boolean; readonly rstCode?: number | undefined }
 
 /** What a client sends, for as long as something comes every `stallMs`. Leaves the source open, so that it can be answered. */
 export async function* incoming(source: Source, clock: Clock, stallMs: number): AsyncGenerator<Uint8Array> {
@@ -40,8 +40,8 @@ export async function* incoming(source: Source, clock: Clock, stallMs: number): 
     if (next.done) break
     yield next.value as Uint8Array
   }
-  // RFC 9113 §8.1: a stream that is reset ends like one that is whole.
-  if (source.aborted) gone()
+  // Node ends a stream of HTTP/2 that was reset like one that is whole.
+  if (source.aborted || source.rstCode || ('rstCode' in source && source.closed)) gone()
 }
 
 function gone(): never {
@@ -51,6 +51,8 @@ function gone(): never {
 /** Sends a body, for as long as the client takes something every `stallMs`. Rejects if it does not come to its end. */
 export async function outgoing(body: Readable, sink: Writable, clock: Clock, stallMs: number): Promise<void> {
   let moved = true
+  // Its failure is thrown below; leaving it before its end is one too.
+  body.on('error', () => {})
   const watch = clock.every(stallMs, () => {
     if (!moved) sink.destroy()
     moved = false

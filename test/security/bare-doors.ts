@@ -42,7 +42,7 @@ export type BareDoors = AsyncDisposable & {
 }
 
 export async function openBareDoors(
-  options: Partial<Pick<DoorsOptions, 'timeouts' | 'countLoopback' | 'maxConnectionsPerAddress'>>,
+  options: Partial<Pick<DoorsOptions, 'timeouts' | 'countLoopback' | 'maxConnectionsPerAddress' | 'streams'>>,
 ): Promise<BareDoors> {
   const folder = await mkdtemp(join(tmpdir(), 'helio-doors-'))
   const certificates = await openCertificates({
