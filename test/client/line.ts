@@ -75,7 +75,10 @@ export class Line {
     await once(session, 'connect')
     const stream = session.request({ ':method': method, ':path': url.pathname + url.search, ...headers })
     stream.on('close', () => session.close())
-    const told = once(stream, 'response').then(([head]) => ({
+    const lost = new Promise<never>((_, reject) => {
+      stream.on('close', () => reject(new Error('the stream closed')))
+    })
+    const told = Promise.race([once(stream, 'response'), lost]).then(([head]) => ({
       status: head[':status'] as number,
       headers: head as IncomingHttpHeaders,
       source: stream as AsyncIterable<Buffer>,
