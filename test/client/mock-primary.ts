@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { ProfileKey } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { Ready } from '../../server/up.ts'
 import { authorizationOf, basic, type Https } from './https.ts'
+import type { MockRules, Opinion } from './mock-rules.ts'
 import {
-  type MockActions,
   type MockChange,
   type MockConfig,
   type MockGroup,
@@ -30,11 +30,19 @@ type Credential = InstanceType<typeof mockZk.AuthCredentialWithPni>
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const SILENT = { sendUpdateTo: [] as never[] }
 
+export type MockSurroundings = {
+  readonly ready: Ready
+  readonly chat: Https
+  readonly storage: Https
+  readonly rules: MockRules
+}
+
 export class MockPerson {
   readonly account: Registered
   readonly primary: MockPrimary
-  /** Every change that the server signed for this person, oldest first. */
-  readonly signed: MockActions[] = []
+  /** Every change that our server signed for this person, and what mock-server's would have; oldest first. */
+  readonly signed: { readonly actions: Opinion['actions']; readonly theirs: Opinion }[] = []
+  readonly #rules: MockRules
   readonly #chat: Https
   readonly #storage: Https
   readonly #params: InstanceType<typeof mockZk.ServerPublicParams>
@@ -43,18 +51,20 @@ export class MockPerson {
   readonly #groups = new Map<string, GroupSecrets>()
   #credential: Credential | undefined
 
-  private constructor(ready: Ready, chat: Https, storage: Https, account: Registered) {
+  private constructor({ ready, chat, storage, rules }: MockSurroundings, account: Registered) {
     this.account = account
     this.#chat = chat
     this.#storage = storage
+    this.#rules = rules
     this.#params = new mockZk.ServerPublicParams(bytesOf(ready.keys.serverPublicParams))
     this.primary = this.#primary()
     this.#profile = new ProfileKeys(account.aci, new ProfileKey(this.primary.profileKey.serialize()))
   }
 
   /** Publishes the phone's profile key and fetches a credential for today. */
-  static async open(ready: Ready, chat: Https, storage: Https, account: Registered): Promise<MockPerson> {
-    const person = new MockPerson(ready, chat, storage, account)
+  static async open(surroundings: MockSurroundings, account: Registered): Promise<MockPerson> {
+    const person = new MockPerson(surroundings, account)
+    const { chat } = surroundings
     const headers = authorizationOf(account)
     const json = profileBody(person.#profile, fullProfile())
     expectStatus(200, await chat.call('PUT', '/v1/profile', { headers, json }))
@@ -89,7 +99,11 @@ export class MockPerson {
   async change(group: MockGroup, actions: object): Promise<MockGroup> {
     const next = { ...mock.EMPTY_GROUP_ACTIONS, ...actions, version: group.revision + 1 }
     const onServer = await this.#getGroup(group.publicParams.serialize())
-    const { conflict } = await this.#modifyGroup({ group: onServer, actions: next })
+    const author = {
+      aciCiphertext: group.encryptServiceId(this.account.aci.getServiceIdString()),
+      pniCiphertext: group.encryptServiceId(this.account.pni.getServiceIdString()),
+    }
+    const { conflict } = await this.#modifyGroup({ group: onServer, actions: next, ...author })
     assert.ok(!conflict, 'Group update conflict!')
     return this.refresh(group)
   }
@@ -179,24 +193,27 @@ export class MockPerson {
 
   async #createGroup(group: MockGroupState): Promise<MockServerGroup> {
     expectStatus(200, await this.#ask('PUT', group.publicKey, mock.Proto.Group.encode(group)))
+    this.#rules.create(group)
     return this.#getGroup(group.publicKey)
   }
 
-  async #modifyGroup({ group, actions }: MockModification): Promise<MockModified> {
+  async #modifyGroup(modification: MockModification): Promise<MockModified> {
+    const { group, actions } = modification
     const { publicKey } = group.state
     const reply = await this.#ask('PATCH', publicKey, mock.Proto.GroupChange.Actions.encode(actions))
     if (reply.status === 409) return { conflict: true, signedChange: undefined }
     expectStatus(200, reply)
     const { groupChange } = mock.Proto.GroupChangeResponse.decode(new Uint8Array(reply.body))
     assert.ok(groupChange)
-    this.#keep(groupChange)
+    this.#keep(groupChange, modification)
     group.state = (await this.#getGroup(publicKey)).state
     return { conflict: false, signedChange: groupChange }
   }
 
   /** Throws if the server did not sign it. */
-  #keep({ actions, serverSignature }: MockChange): void {
+  #keep({ actions, serverSignature }: MockChange, modification: MockModification): void {
     this.#params.verifySignature(actions, new mockZk.NotarySignature(serverSignature))
-    this.signed.push(mock.Proto.GroupChange.Actions.decode(actions))
+    const theirs = this.#rules.modify(modification)
+    this.signed.push({ actions: mock.Proto.GroupChange.Actions.decode(actions), theirs })
   }
 }

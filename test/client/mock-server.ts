@@ -62,7 +62,13 @@ export interface MockPrimary {
 
 /** What it reads of the server's group: the state, after a change too. */
 export type MockServerGroup = { state: MockGroupState }
-export type MockModification = { readonly group: MockServerGroup; readonly actions: object }
+export type MockModification = {
+  readonly group: MockServerGroup
+  readonly actions: object
+  /** Of the author. */
+  readonly aciCiphertext: Bytes
+  readonly pniCiphertext: Bytes
+}
 export type MockModified =
   | { readonly conflict: false; readonly signedChange: MockChange }
   | { readonly conflict: true; readonly signedChange: undefined }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Https } from '../client/https.ts'
 import { MockPerson } from '../client/mock-primary.ts'
+import { MockRules } from '../client/mock-rules.ts'
 import { type MockGroup, mock, mockZk } from '../client/mock-server.ts'
 import { HTTP_VERSIONS } from '../client/net.ts'
 import { register } from '../client/register.ts'
@@ -12,8 +13,11 @@ const ADMINISTRATOR = 2
 const DEFAULT = 1
 
 let server: Constellation
+let rules: MockRules
 before(async () => {
   server = await Constellation.open()
+  const { serverSecretParams } = await server.secrets()
+  rules = new MockRules(serverSecretParams.serialize())
 })
 after(() => server.close())
 
@@ -23,6 +27,16 @@ const membersOf = (group: MockGroup) =>
   group.state.members.map(({ userId, role }) => [group.decryptServiceId(userId), role])
 const invitedOf = (group: MockGroup) =>
   group.state.membersPendingProfileKey.map(({ member }) => group.decryptServiceId(member!.userId))
+
+/** Of two servers' groups and changes: without versions of joining, which mock-server does not keep, and times. */
+const comparable = (message: object): unknown =>
+  JSON.parse(
+    JSON.stringify(message, (name, value) => {
+      if (['joinedAtVersion', 'timestamp'].includes(name)) return undefined
+      if (typeof value === 'bigint') return String(value)
+      return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+    }),
+  )
 
 function timerOf({ secretParams, state }: MockGroup): number | undefined {
   const secrets = new mockZk.GroupSecretParams(secretParams.serialize())
@@ -38,7 +52,8 @@ for (const httpVersion of HTTP_VERSIONS)
     before(async () => {
       chat = Https.open(server.ready, httpVersion)
       storage = Https.open(server.ready, httpVersion, 'storage')
-      const person = async () => MockPerson.open(server.ready, chat, storage, await register(server))
+      const person = async () =>
+        MockPerson.open({ ready: server.ready, chat, storage, rules }, await register(server))
       ;[ada, bob, cyd] = [await person(), await person(), await person()]
     })
     after(async () => {
@@ -46,9 +61,14 @@ for (const httpVersion of HTTP_VERSIONS)
       await storage[Symbol.asyncDispose]()
     })
 
-    /** The last change that the server signed for them is this one, of this group, by this service id. */
+    /**
+     * The last change that the server signed for them is this one, of this group, by this service id; it says what
+     * mock-server's own server would have, and the group is what that would have made of it.
+     */
     function wasSigned(person: MockPerson, group: MockGroup, action: string, author = aciOf(person)) {
-      const last = person.signed.at(-1)!
+      const { actions: last, theirs } = person.signed.at(-1)!
+      assert.deepEqual(comparable(last), comparable(theirs.actions))
+      assert.deepEqual(comparable(group.state), comparable(theirs.state))
       assert.equal(last.version, group.revision)
       assert.equal(Buffer.from(last.groupId).toString('base64'), group.id)
       assert.equal(group.decryptServiceId(last.sourceUserId), author)
@@ -100,6 +120,7 @@ for (const httpVersion of HTTP_VERSIONS)
     test('who is invited by PNI accepts, and is then known by ACI', async () => {
       const group = await ada!.create('a title')
       const invited = await ada!.invite(group, cyd!, 'PNI')
+      wasSigned(ada!, invited, 'addMembersPendingProfileKey')
       assert.deepEqual(invitedOf(invited), [pniOf(cyd!)])
       const joined = await cyd!.acceptByPni(invited)
       wasSigned(cyd!, joined, 'promoteMembersPendingPniAciProfileKey', pniOf(cyd!))
