@@ -28,12 +28,13 @@ export type Target = {
 export type Phase =
   /** The window is kept full for so long. */
   | { readonly kind: 'warm-up' | 'online' | 'store'; readonly seconds: number }
-  /** A fixed rate; without one, half of what `online` reached. With `askers` these ask meanwhile. */
+  /** A fixed rate; without one, half of what `online` reached. With `askers` these ask meanwhile; `beside` names a storage task. */
   | {
       readonly kind: 'rate'
       readonly seconds: number
       readonly perSecond?: number
       readonly askers?: boolean
+      readonly beside?: string
     }
   /** What `store` left is fetched by recipients that connect. */
   | { readonly kind: 'drain' }
@@ -46,6 +47,7 @@ export type LoadJob = {
   readonly pairs: readonly { readonly sender: Account; readonly recipient: Account }[]
   /** Who asks for credentials, in the phases that say so. */
   readonly askers?: readonly Account[]
+  readonly storage?: StorageService
   /** Messages under way per sender: not both accepted and, if the recipient is there, received. */
   readonly window: number
   readonly payloadBytes: number
@@ -61,7 +63,29 @@ export type IdleJob = {
   readonly settleSeconds: number
 }
 
-export type Job = LoadJob | IdleJob
+/** What one client does to one group or one account's records again and again; bytes are base64. */
+export type StorageTask = { readonly name: string; readonly authorization: string } & (
+  | { readonly kind: 'fetch' | 'title' }
+  /** `others` leave and come back in turn. */
+  | { readonly kind: 'membership'; readonly others: readonly Member[] }
+  | { readonly kind: 'sync' | 'write' | 'read'; readonly records: number }
+)
+export type Member = { readonly userId: string; readonly presentation: string }
+export type StorageService = {
+  readonly origin: string
+  readonly caPem: string
+  readonly tasks: readonly StorageTask[]
+}
+
+export type StorageJob = {
+  readonly kind: 'storage'
+  readonly target: Target
+  readonly storage: StorageService
+  /** How long each task is done, alone. */
+  readonly seconds: number
+}
+
+export type Job = LoadJob | IdleJob | StorageJob
 
 export type Percentiles = { readonly p50: number; readonly p99: number; readonly p999: number }
 
@@ -69,6 +93,17 @@ export type Percentiles = { readonly p50: number; readonly p99: number; readonly
 export type Bursts = {
   readonly lastedMs: readonly number[]
   readonly weeksPerSecond: number
+  readonly refused: number
+}
+
+/** One after the other. */
+export type Operations = {
+  readonly name: string
+  readonly count: number
+  readonly perSecond: number
+  readonly tookMs: Percentiles
+  /** The server's, children included; measured only where nothing else is done. */
+  readonly cpuSecondsPer1000?: number
   readonly refused: number
 }
 
@@ -92,6 +127,7 @@ export type PhaseResult = {
   readonly receipts: number
   readonly receiptsMissing: number
   readonly bursts?: Bursts
+  readonly beside?: Operations
   /** The first thing that went wrong, in words. */
   readonly complaint?: string
 }
@@ -108,4 +144,5 @@ export type IdleResult = {
   readonly cpuMsPerConnect: number
   readonly baseMiB: number
 }
-export type Result = LoadResult | IdleResult
+export type StorageResult = { readonly kind: 'storage'; readonly operations: readonly Operations[] }
+export type Result = LoadResult | IdleResult | StorageResult

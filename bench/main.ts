@@ -12,6 +12,7 @@ import { type Load, PAIRS, PAYLOAD_BYTES, plan, profiledLoad, type Subject, WIND
 import { generate, LIMITS, pinned, type Server, startFloor, startOurs } from './processes.ts'
 import { printProfile, profileIn } from './profile.ts'
 import { type LoadFigures, machine, progress, tables } from './report.ts'
+import { storageFigures, storageTable } from './storage.ts'
 
 type Side = { readonly server: Server; readonly accounts: readonly Account[] }
 
@@ -23,6 +24,7 @@ console.log(machine(pinned))
 console.log(`${PAIRS} pairs, ${PAYLOAD_BYTES} bytes each message, window ${WINDOW}, TLS 1.3`)
 if (options.profile) await profile(options.profile)
 else if (options.only === 'credentials') await credentials()
+else if (options.only === 'storage') await storage()
 else await bench()
 process.exit()
 
@@ -42,6 +44,12 @@ async function credentials(): Promise<void> {
   const figures = await credentialsFigures(directory, options)
   console.log(`\n${credentialsTable(figures)}`)
   save({ credentials: figures })
+}
+
+async function storage(): Promise<void> {
+  const figures = await storageFigures(directory, options)
+  console.log(`\n${storageTable(figures)}`)
+  save({ storage: figures })
 }
 
 function save(figures: object): void {

@@ -28,7 +28,7 @@ export const LIMITS = { messages: { bucket: 1e9, refill: 0.000_001 } }
 
 export type Ready = {
   readonly pid: number
-  readonly urls: { readonly chat: string }
+  readonly urls: { readonly chat: string; readonly storage: string }
   readonly tls: { readonly caPem: string }
   readonly outbox?: string
 }

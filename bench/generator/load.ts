@@ -5,6 +5,7 @@ import { coreBusySeconds, cpuSeconds, rssKib } from '../proc.ts'
 import { Askers } from './askers.ts'
 import { Line } from './line.ts'
 import { Meter } from './meter.ts'
+import { StorageClient } from './storage.ts'
 
 /** Until the server has deleted what was acknowledged last, so that its CPU is counted. */
 const SETTLE_MS = 250
@@ -48,10 +49,12 @@ class Load {
       pair.meter = this.meter
       pair.recipientIsThere = phase.kind !== 'store' && phase.kind !== 'drain'
     }
+    const beside = await this.besideIn(phase)
     await sleep(SETTLE_MS)
     const before = this.reading()
     const asking = phase.kind === 'rate' && phase.askers ? this.askers : undefined
     asking?.start()
+    beside?.start()
     const perSecondAsked = await this.perform(phase)
     await this.quiet(phase)
     const seconds = (this.meter.lastAtMs - before.atMs) / 1000
@@ -59,7 +62,20 @@ class Load {
     const result = this.result(phase, before, seconds)
     if (phase.kind === 'online') this.bestPerSecond = result.perSecond
     const bursts = await asking?.stop()
-    return { ...result, ...(perSecondAsked && { perSecondAsked }), ...(bursts && { bursts }) }
+    const done = await beside?.stop()
+    beside?.close()
+    return {
+      ...result,
+      ...(perSecondAsked && { perSecondAsked }),
+      ...(bursts && { bursts }),
+      ...(done && { beside: done }),
+    }
+  }
+
+  private async besideIn(phase: Phase): Promise<StorageClient | undefined> {
+    const { storage } = this.job
+    const task = phase.kind === 'rate' && storage?.tasks.find(({ name }) => name === phase.beside)
+    return task ? StorageClient.open(storage!, task) : undefined
   }
 
   private async perform(phase: Phase): Promise<number | undefined> {
