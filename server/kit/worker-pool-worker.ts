@@ -17,7 +17,7 @@ export type Answer =
 function yieldToOthers(): void {
   if (process.platform !== 'linux') return
   try {
-    setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+    setPriority(constants.priority.PRIORITY_LOW)
   } catch {
     // A sandbox that forbids it.
   }
