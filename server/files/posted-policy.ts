@@ -1,8 +1,8 @@
 // What an S3 upload form allows, believed only with the signature of the server that gave it out: the other side of
 // kit/post-policy.ts (AWS Signature Version 4, "Creating a POST policy").
-import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '../kit/clock.ts'
+import { sameSecret } from '../kit/constant-time.ts'
 import {
   POST_POLICY_ALGORITHM,
   POST_POLICY_BUCKET,
@@ -55,7 +55,7 @@ function checkSignature(fields: Fields, { accessKeyId, secretAccessKey }: Policy
     throw new S3Error('InvalidAccessKeyId', 'The access key is not known.')
   const expected = Buffer.from(postPolicySignature(policy, secretAccessKey, day))
   const given = Buffer.from(fields.get('x-amz-signature') ?? '')
-  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+  if (!sameSecret(given, expected))
     throw new S3Error('SignatureDoesNotMatch', 'The signature is not of this policy.')
 }
 

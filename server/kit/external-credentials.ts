@@ -1,7 +1,8 @@
 // Credentials by which one service sends a user to another that shares a secret with it, in Signal's format:
 // a password `[<username>:]<seconds since 1970>:<the first 10 bytes of HMAC-SHA256(secret, "<username>:<seconds>"), in hex>`.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { sameSecret } from './constant-time.ts'
 import type { ExternalService, Secrets } from './secrets.ts'
 
 /** As Basic authentication wants them. The password must stay secret. */
@@ -51,7 +52,7 @@ export class ExternalServiceCredentials {
     const [, named, seconds, signature] = PASSWORD.exec(password) ?? []
     if (seconds === undefined || named !== (pseudonym ? undefined : username)) return undefined
     const expected = hexHmac(secret, `${username}:${seconds}`, SIGNATURE_BYTES)
-    const isOurs = timingSafeEqual(Buffer.from(expected), Buffer.from(signature!))
+    const isOurs = sameSecret(expected, signature!)
     return isOurs ? Number(seconds) * 1000 : undefined
   }
 

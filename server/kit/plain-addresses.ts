@@ -1,6 +1,7 @@
 // Signed addresses for whoever has nothing but an HTTP client: `curl -T file <address>` (docs/protocol/files-plain.md).
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { sameSecret } from './constant-time.ts'
 
 export type PlainAddress = {
   /** What the object is called: letters, digits, `_` and `-`. */
@@ -38,7 +39,7 @@ export function verifyPlainAddress(
   const [expiresAtS, maxBytes] = [Number(match[1]), Number(match[2])]
   const expected = signatureOf(key, method, { name, maxBytes, expiresAtS })
   // As texts: one signature has one way to be written.
-  if (!timingSafeEqual(Buffer.from(match[3]!), Buffer.from(expected))) return undefined
+  if (!sameSecret(match[3]!, expected)) return undefined
   const leftS = expiresAtS - Math.floor(clock.nowMs() / 1000)
   return leftS > 0 && leftS <= PLAIN_LIFETIME_S + SKEW_S ? maxBytes : undefined
 }

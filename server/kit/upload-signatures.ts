@@ -1,7 +1,8 @@
 // What lets a client put or get an object: tokens for resumable uploads and for backups, and signed addresses. The
 // chat server signs, the file store verifies; docs/protocol/attachments.md says to the byte what is bound.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { sameSecret } from './constant-time.ts'
 
 /** `attachments` may be put only; `backups` says in its scope what it allows. */
 export type UploadClaims =
@@ -90,7 +91,7 @@ export class UploadSignatures {
     const [expected, given] = [this.#mac(text).toString('base64url'), signature].map((one) =>
       Buffer.from(one),
     )
-    return given!.length === expected!.length && timingSafeEqual(given!, expected!)
+    return sameSecret(given!, expected!)
   }
 
   #isFresh(issuedAtS: unknown): boolean {

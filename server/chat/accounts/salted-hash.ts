@@ -1,5 +1,6 @@
 // How a secret is kept that a client sends to be compared later: a device's password, a lock, a recovery password.
-import { hkdfSync, timingSafeEqual } from 'node:crypto'
+import { hkdfSync } from 'node:crypto'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Random } from '../../kit/random.ts'
 import type { SaltedHash } from './account.ts'
 
@@ -16,7 +17,5 @@ export function hashSecret(secret: string, random: Random): SaltedHash {
 
 /** Takes the same time whatever is wrong. */
 export function secretMatches(stored: SaltedHash, secret: string): boolean {
-  const expected = Buffer.from(stored.hash)
-  const actual = Buffer.from(digest(secret, stored.salt))
-  return expected.length === actual.length && timingSafeEqual(expected, actual)
+  return sameSecret(stored.hash, digest(secret, stored.salt))
 }

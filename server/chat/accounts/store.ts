@@ -11,7 +11,7 @@ import {
   uuidOf,
   uuidToBytes,
 } from '../../../wire/types.ts'
-import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type SqlRow, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, identityKeyOf, type SaltedHash } from './account.ts'
 
 const DEVICE_COLUMNS = `aci, device_id, created_at_ms, auth_salt, auth_hash, registration_id, pni_registration_id,
@@ -85,8 +85,7 @@ export class AccountStore {
         args: [e164, uuidToBytes(uuidOf(fresh))],
       },
     ])
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
-    return pniFromUuid(uuidFromBytes(written.outcomes[0]!.rows[0]!['pni'] as Uint8Array))
+    return pniFromUuid(uuidFromBytes(outcomesOf(written)[0]!.rows[0]!['pni'] as Uint8Array))
   }
 
   /** Adds an account; unmet at 0 if somebody holds its PNI already. */

@@ -1,5 +1,5 @@
 // Who may reach an account without saying who they are (signal-api §0.6).
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { ServiceId as LibsignalServiceId } from '@signalapp/libsignal-client'
 import {
   GroupSendDerivedKeyPair,
@@ -9,6 +9,7 @@ import {
 import type { Unidentified } from '../../../wire/route.ts'
 import { isPni, type ServiceId } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Account } from './account.ts'
 
 const KEY_BYTES = 16
@@ -43,7 +44,7 @@ export class UnidentifiedAccess {
       if (own?.length !== KEY_BYTES) return false
       for (let at = 0; at < KEY_BYTES; at++) combined[at]! ^= own[at]!
     }
-    return key.length === KEY_BYTES && timingSafeEqual(combined, key)
+    return sameSecret(combined, key)
   }
 
   /** True if the group send token was given for exactly these, and has not expired. */
@@ -71,7 +72,7 @@ function opens(access: Exclude<Unidentified, { kind: 'group-send-token' }>, acco
   if (account.unrestrictedUnidentifiedAccess) return true
   const own = account.unidentifiedAccessKey
   if (access.kind === 'unrestricted' || own === undefined) return false
-  return own.length === access.key.length && timingSafeEqual(own, access.key)
+  return sameSecret(own, access.key)
 }
 
 /** HMAC-SHA256 under the access key of 32 zero bytes: shows that one knows the key without telling it. */

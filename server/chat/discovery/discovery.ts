@@ -1,7 +1,7 @@
 // Who has a phone number, asked by somebody who knows it (docs/protocol/discovery.md).
-import { timingSafeEqual } from 'node:crypto'
 import type { Aci, DeviceAddress, E164, Pni } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
@@ -83,6 +83,6 @@ export class Discovery {
 function entryOf(number: E164, listing: Listing | undefined, keys: ReadonlyMap<Aci, Uint8Array>): Found {
   const shown = listing && keys.get(listing.aci)
   const own = listing?.unidentifiedAccessKey
-  const isKnown = shown && own && shown.length === own.length && timingSafeEqual(shown, own)
+  const isKnown = shown && own && sameSecret(shown, own)
   return { number, pni: listing?.pni, aci: isKnown ? listing.aci : undefined }
 }

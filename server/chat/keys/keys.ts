@@ -1,5 +1,5 @@
 // Pre-keys: stored by a device, handed out to whoever wants to open a session with it.
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { MAX_ONE_TIME_KEYS } from '../../../wire/limits.ts'
 import type { Access } from '../../../wire/route.ts'
 import {
@@ -10,6 +10,7 @@ import {
   type ServiceId,
   uuidOf,
 } from '../../../wire/types.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
@@ -113,7 +114,7 @@ export class Keys {
   async check(caller: DeviceAddress, identity: IdentityType, digest: Uint8Array): Promise<boolean> {
     const { account } = await this.#accounts.of(caller)
     const keys = await this.#store.repeatedUse({ ...caller, identity })
-    return keys !== undefined && timingSafeEqual(digestOf(identityKeyOf(account, identity), keys), digest)
+    return keys !== undefined && sameSecret(digestOf(identityKeyOf(account, identity), keys), digest)
   }
 
   /** Takes a bundle for one device, or for all. */

@@ -1,5 +1,5 @@
 import { type Aci, type DeviceId, type IdentityType, uuidToBytes } from '../../../wire/types.ts'
-import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type SqlRow, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
 import type { EcPreKey, SignedPreKey } from './pre-key.ts'
 
 /** Whose keys: one identity of one device. */
@@ -115,11 +115,11 @@ export class KeyStore {
   async take(
     owners: readonly KeyOwner[],
   ): Promise<{ ec: EcPreKey | undefined; kem: SignedPreKey | undefined }[]> {
-    const written = await this.#sql.write(owners.flatMap((owner) => [takeEc(owner), takeKem(owner)]))
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
+    const takes = owners.flatMap((owner) => [takeEc(owner), takeKem(owner)])
+    const outcomes = outcomesOf(await this.#sql.write(takes))
     return owners.map((_, index) => {
-      const ec = written.outcomes[2 * index]?.rows[0]
-      const kem = written.outcomes[2 * index + 1]?.rows[0]
+      const ec = outcomes[2 * index]?.rows[0]
+      const kem = outcomes[2 * index + 1]?.rows[0]
       return {
         ec: ec && { keyId: ec['key_id'] as number, publicKey: ec['public_key'] as Uint8Array },
         kem: kem && toSigned(kem, ''),

@@ -1,7 +1,8 @@
 // What lets a new device onto an account: signed, ten minutes long, and only for who holds the account's identity keys.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { type Aci, decodeBase64, parseAci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 
 export const LINK_TOKEN_LIFETIME_MS = 600_000
 
@@ -36,7 +37,7 @@ export class LinkTokens {
     const claims = token.slice(0, Math.max(0, colon))
     const signature = decodeBase64(token.slice(colon + 1))
     const expected = this.#sign(claims)
-    if (signature?.length !== expected.length || !timingSafeEqual(signature, expected)) return undefined
+    if (!signature || !sameSecret(signature, expected)) return undefined
     const dot = claims.indexOf('.')
     const aci = parseAci(claims.slice(0, dot))
     const madeAtMs = Number(claims.slice(dot + 1))

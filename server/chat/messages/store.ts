@@ -1,5 +1,5 @@
 import { type Aci, compact, type DeviceAddress, type DeviceId, uuidToBytes } from '../../../wire/types.ts'
-import type { Sql, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
 import type { Account, Device } from '../accounts/account.ts'
 
 /** The queue of one device, in one of its lives: a device linked anew under an old id has another. */
@@ -55,8 +55,7 @@ export class MessageStore {
 
   /** Resolves when the statements are on disk. */
   async write(statements: readonly Statement[]): Promise<void> {
-    const written = await this.#sql.write(statements)
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
+    outcomesOf(await this.#sql.write(statements))
   }
 
   add(queue: Queue, message: Queued): Statement {

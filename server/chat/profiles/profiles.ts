@@ -8,7 +8,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { PostForm, PostPolicy } from '../../kit/post-policy.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Statement } from '../../kit/sql/sql.ts'
 import { type Account, hasCapability } from '../accounts/account.ts'
 import { type Accounts, startOfDay } from '../accounts/accounts.ts'
 import type { Admitted, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
@@ -194,8 +194,7 @@ export class Profiles {
   }
 
   async #write(caller: DeviceAddress, decide: (account: Account) => readonly Statement[]): Promise<void> {
-    const written = await this.#options.accounts.writeBy(caller, decide)
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
+    outcomesOf(await this.#options.accounts.writeBy(caller, decide))
   }
 
   async #reach(access: Access, id: ServiceId): Promise<Admitted> {

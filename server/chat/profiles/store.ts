@@ -1,5 +1,5 @@
 import { type Aci, uuidToBytes } from '../../../wire/types.ts'
-import type { Sql, SqlRow, SqlValue, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type SqlRow, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
 import type { ProfileFields, ProfileVersion, StoredProfile } from './profile.ts'
 
 const OF = 'aci = $1 AND version = $2'
@@ -193,9 +193,7 @@ export class ProfileStore {
   }
 
   async #write(statements: readonly Statement[]) {
-    const written = await this.#sql.write(statements)
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
-    return written.outcomes
+    return outcomesOf(await this.#sql.write(statements))
   }
 }
 

@@ -4,7 +4,7 @@ import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { type ZkCredentialKey, ZkCredentialKeyStore } from './zk-credential-key-store.ts'
@@ -41,8 +41,7 @@ export class ZkCredentialKeys {
     await this.#limits.take('setZkCredentialKey', caller.aci)
     const fresh = { publicKey, rotationId: this.#newRotationId() }
     const written = await this.#accounts.writeBy(caller, ({ aci }) => [this.#store.set(aci, fresh)])
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
-    return written.outcomes[0]!.rows[0]!['rotation_id'] as number
+    return outcomesOf(written)[0]!.rows[0]!['rotation_id'] as number
   }
 
   deleted({ aci }: Account): Statement[] {

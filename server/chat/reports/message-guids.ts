@@ -1,8 +1,9 @@
 // The guids of messages that name their sender. Such a guid proves by itself, for a week, that its sender wrote to its
 // recipient: so nothing has to be kept of a message for the case that somebody reports it.
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Aci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Random } from '../../kit/random.ts'
 
 const DAY_MS = 86_400_000
@@ -47,7 +48,7 @@ export class MessageGuids {
     const day = bytes.readUInt16BE()
     const age = this.#today() - day
     const proof = this.#proof(day, sender, recipient)
-    return timingSafeEqual(proof, bytes.subarray(DAY_BYTES + RANDOM_BYTES)) && age >= 0 && age <= VALID_DAYS
+    return sameSecret(proof, bytes.subarray(DAY_BYTES + RANDOM_BYTES)) && age >= 0 && age <= VALID_DAYS
   }
 
   /** A keyed hash of who reports whom. */

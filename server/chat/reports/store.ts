@@ -1,5 +1,5 @@
 import { type Aci, uuidToBytes } from '../../../wire/types.ts'
-import type { Sql, Statement } from '../../kit/sql/sql.ts'
+import { outcomesOf, type Sql, type Statement } from '../../kit/sql/sql.ts'
 
 export class ReportStore {
   readonly #sql: Sql
@@ -17,7 +17,7 @@ export class ReportStore {
         args: [uuidToBytes(aci), reporter, expiresAtMs],
       },
     ])
-    if (!written.ok) throw new Error('a statement without a condition was unmet')
+    outcomesOf(written)
     return this.count(aci, nowMs)
   }
 

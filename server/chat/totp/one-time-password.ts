@@ -1,5 +1,6 @@
 // Time-based one-time passwords (RFC 6238 over HMAC-SHA256, truncated as RFC 4226 §5.3 says).
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
+import { sameSecret } from '../../kit/constant-time.ts'
 
 export const ALGORITHM = 'HmacSHA256'
 export const SECRET_BYTES = 32
@@ -26,7 +27,7 @@ export function matchingStep(secret: Uint8Array, number: number, nowMs: number):
   const steps = [...new Set([stepAt(nowMs), stepAt(nowMs - MAX_DELAY_MS)])]
   const matching = steps.filter((step) => {
     const password = Buffer.from(passwordAt(secret, step))
-    return password.length === given.length && timingSafeEqual(password, given)
+    return sameSecret(password, given)
   })
   return matching[0]
 }

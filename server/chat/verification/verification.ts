@@ -1,7 +1,8 @@
 // Verification sessions: a client proves that it reads what is sent to a phone number (signal-api §2.1).
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { E164 } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
@@ -124,7 +125,7 @@ export class Verification {
     const spent =
       !session.verified && session.codeDigest !== undefined && (await this.#store.spendAttempt(id, nowMs))
     if (!spent) return { kind: 'conflict', session: this.#view(session) }
-    const right = timingSafeEqual(digestOf(id, code), session.codeDigest!)
+    const right = sameSecret(digestOf(id, code), session.codeDigest!)
     this.#events.codeEntered(right)
     if (right) await this.#verify(session, nowMs + LIFETIME_MS)
     return { kind: 'ok', session: this.#view(await this.#read(id)) }

@@ -1,10 +1,11 @@
 // An upload on disk: its bytes in one file, what is known of it in another beside it.
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { link, open, rename, rm, stat, truncate } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../kit/clock.ts'
+import { sameSecret } from '../../kit/constant-time.ts'
 import { FileRefusal, type Stored, type Upload } from '../file-store.ts'
 import { Appending } from './appending.ts'
 import { codeOf, makeFolder, refuseIfFull, syncFolder, unlessMissing } from './folders.ts'
@@ -160,7 +161,7 @@ export class DiskUpload implements Upload {
     const hash = createHash('sha256')
     await pipeline(createReadStream(this.#path), hash)
     const [is, wanted] = [hash.digest(), Buffer.from(this.#record.sha256, 'base64')]
-    return is.length === wanted.length && timingSafeEqual(is, wanted)
+    return sameSecret(is, wanted)
   }
 
   async #remove(): Promise<void> {

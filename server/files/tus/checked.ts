@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { sameSecret } from '../../kit/constant-time.ts'
 import { FileRefusal, type Upload } from '../file-store.ts'
 import type { Checksum } from './tus-headers.ts'
 
@@ -18,7 +19,7 @@ export async function appendChecked(
   }
   try {
     await upload.append(hashed())
-    if (!timingSafeEqual(hash.digest(), digest)) throw new FileRefusal('wrong-digest')
+    if (!sameSecret(hash.digest(), digest)) throw new FileRefusal('wrong-digest')
   } catch (error) {
     // Who displaced this one has the bytes' care: they are not known to be wrong.
     if (!(error instanceof FileRefusal && error.kind === 'displaced')) await upload.truncate(before)

@@ -18,6 +18,12 @@ export type Written =
   | { readonly ok: true; readonly outcomes: readonly Outcome[] }
   | { readonly ok: false; readonly unmet: number }
 
+/** What a list without conditions did. Throws if one was unmet all the same: that is a bug. */
+export function outcomesOf(written: Written): readonly Outcome[] {
+  if (!written.ok) throw new Error('a statement without a condition was unmet')
+  return written.outcomes
+}
+
 export interface Sql {
   readonly engine: 'sqlite' | 'postgres'
   /** Runs one query against the newest committed state, off the event loop. */

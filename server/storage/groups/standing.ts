@@ -1,5 +1,6 @@
 // What an author is in a group as it stands, and what follows from it.
-import { timingSafeEqual } from 'node:crypto'
+
+import { sameSecret } from '../../kit/constant-time.ts'
 import { Access, type AccessControl, type Group, type Member, Role } from './messages.ts'
 import { sameBytes } from './user-id.ts'
 
@@ -60,7 +61,4 @@ export const mayStartCall = (group: Group, { member, isAdministrator }: Standing
 
 /** No password is the right one for a group without a password. */
 export const knowsInviteLink = (group: Group, password: Uint8Array | undefined): boolean =>
-  password !== undefined &&
-  password.length > 0 &&
-  password.length === group.inviteLinkPassword.length &&
-  timingSafeEqual(password, group.inviteLinkPassword)
+  password !== undefined && password.length > 0 && sameSecret(password, group.inviteLinkPassword)
