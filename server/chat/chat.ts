@@ -1,4 +1,5 @@
 // Signal-Server: the capabilities in their order. One may use those before it; what points back is registered here.
+
 import { join } from 'node:path'
 import { AccountsAnonymous, Accounts as AccountsService } from '../../wire/gen/account.js'
 import { KeysAnonymous } from '../../wire/gen/keys.js'
@@ -8,6 +9,7 @@ import { type BackupObjects, noBackupObjects } from '../kit/backup-objects.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
+import { DAY_MS } from '../kit/days.ts'
 import { externalServices } from '../kit/external-credentials.ts'
 import { fileUrls } from '../kit/file-urls.ts'
 import { type GrpcMethod, implementService } from '../kit/grpc-service.ts'
@@ -148,7 +150,6 @@ export type Chat = {
   close(): Promise<void>
 }
 
-const DAY_MS = 86_400_000
 const FORGET_EVERY_MS = 3_600_000
 
 export async function openChat(options: ChatOptions): Promise<Chat> {

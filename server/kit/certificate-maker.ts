@@ -1,4 +1,5 @@
 // X.509 certificates (RFC 5280) of our own authority, on P-256 with SHA-256.
+
 import {
   createHash,
   createPublicKey,
@@ -10,9 +11,9 @@ import {
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { addressBytes } from './address.ts'
+import { DAY_MS } from './days.ts'
 import * as der from './der.ts'
 
-const DAY_MS = 86_400_000
 const CA_DAYS = 3650
 /** With the day before, 397 at most: what clients accept of a server's certificate. */
 const LEAF_DAYS = 396

@@ -1,8 +1,10 @@
 // Our own certificate authority and the server's certificate: made when missing, renewed in time, otherwise only loaded.
+
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { DAY_MS } from './days.ts'
 import { PrivateFolder, SecretsError, writeAtomically } from './private-folder.ts'
 
 const CA_KEY = 'ca.key.pem'
@@ -12,7 +14,6 @@ const CA_DER = 'ca.der'
 const LEAF = 'tls.pem'
 const PUBLIC_MODE = 0o644
 
-const DAY_MS = 86_400_000
 const RENEW_LEAF_BEFORE_MS = 30 * DAY_MS
 /** An authority must outlive the leaves it signs. */
 const RENEW_CA_BEFORE_MS = 400 * DAY_MS

@@ -1,7 +1,9 @@
 // Signed addresses for whoever has nothing but an HTTP client: `curl -T file <address>` (docs/protocol/files-plain.md).
+
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { sameSecret } from './constant-time.ts'
+import { DAY_SECONDS } from './days.ts'
 
 export type PlainAddress = {
   /** What the object is called: letters, digits, `_` and `-`. */
@@ -13,7 +15,7 @@ export type PlainAddress = {
 
 export const PLAIN_NAME = /^[\w-]{8,64}$/
 /** None is believed that promises more. */
-export const PLAIN_LIFETIME_S = 7 * 86_400
+export const PLAIN_LIFETIME_S = 7 * DAY_SECONDS
 /** How far another host's clock may be ahead. */
 const SKEW_S = 300
 const PREFIX = 'heliograph-plain-upload-1'

@@ -1,8 +1,10 @@
 // What lets a client put or get an object: tokens for resumable uploads and for backups, and signed addresses. The
 // chat server signs, the file store verifies; docs/protocol/attachments.md says to the byte what is bound.
+
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { sameSecret } from './constant-time.ts'
+import { DAY_SECONDS } from './days.ts'
 
 /** `attachments` may be put only; `backups` says in its scope what it allows. */
 export type UploadClaims =
@@ -26,7 +28,7 @@ export type SignedAddress = {
 }
 
 /** A token is good for so long after it was issued. */
-export const TOKEN_LIFETIME_S = 7 * 86_400
+export const TOKEN_LIFETIME_S = 7 * DAY_SECONDS
 /** A signed address is good for so long, and none is believed that promises more. */
 export const ADDRESS_LIFETIME_S = 25 * 3600
 /** How far another host's clock may be ahead. */

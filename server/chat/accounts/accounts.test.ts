@@ -4,9 +4,10 @@ import { openRules, type Rules } from '../../../test/chat-rules.ts'
 import { newAci, newPni, sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import type { Aci, Capability } from '../../../wire/types.ts'
 import { MemoryBus } from '../../kit/bus.ts'
+import { startOfDay } from '../../kit/days.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Account } from './account.ts'
-import { Accounts, type Attributes, startOfDay } from './accounts.ts'
+import { Accounts, type Attributes } from './accounts.ts'
 import { hashPassword } from './device-password.ts'
 
 const DAY_MS = 86_400_000

@@ -1,4 +1,5 @@
 // Accounts: who they are, who may speak for them, what they let others do.
+
 import type { Credentials } from '../../../wire/route.ts'
 import {
   type Aci,
@@ -14,21 +15,19 @@ import {
 } from '../../../wire/types.ts'
 import type { Bus } from '../../kit/bus.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS, startOfDay } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement, Written } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf, type SaltedHash } from './account.ts'
 import { AccountCache } from './account-cache.ts'
-import { Authentication, startOfDay } from './authentication.ts'
+import { Authentication } from './authentication.ts'
 import { type DataReport, dataReport } from './data-report.ts'
 import { canonicalForm } from './number-forms.ts'
 import { hashSecret } from './salted-hash.ts'
 import { AccountStore, type Listing } from './store.ts'
 
-export { startOfDay }
-
-const DAY_MS = 86_400_000
 const MAX_RETRIES = 10
 /** For so long a deleted account's identity is kept for its number (signal-api §2.4). */
 export const REMEMBER_DELETED_MS = 30 * DAY_MS

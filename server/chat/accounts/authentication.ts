@@ -1,14 +1,14 @@
 // Who speaks: a device proves by its password that it is one.
+
 import type { Credentials } from '../../../wire/route.ts'
 import { type DeviceAddress, type DeviceId, PRIMARY_DEVICE, parseAci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { startOfDay } from '../../kit/days.ts'
 import { parseBasic } from '../../kit/router.ts'
 import { type Account, type Device, deviceOf } from './account.ts'
 import type { AccountCache } from './account-cache.ts'
 import { passwordMatches } from './device-password.ts'
 import type { AccountStore } from './store.ts'
-
-const DAY_MS = 86_400_000
 
 /** What a connection proved last. */
 type Proven = { readonly authorization: string; readonly address: DeviceAddress; readonly authHash: string }
@@ -77,8 +77,6 @@ export class Authentication {
     return device.lastSeenMs < startOfDay(this.#clock.nowMs() - offsetMs)
   }
 }
-
-export const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
 
 function parseUsername(username: string): DeviceAddress | undefined {
   const dot = username.indexOf('.')

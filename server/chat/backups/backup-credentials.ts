@@ -1,4 +1,5 @@
 // What an account has to do with backups: it commits to blinded ids, and gets credentials for them (signal-api §2.20).
+
 import {
   BackupAuthCredentialRequest,
   BackupCredentialType,
@@ -7,6 +8,7 @@ import {
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { type Aci, type DeviceAddress, PRIMARY_DEVICE } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { LimiterName, Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
@@ -37,7 +39,7 @@ export type BackupCredentialsOptions = {
 
 const PAID_RECEIPT = BigInt(BackupLevel.Paid)
 /** Receipts are remembered for so long after they expired, should a clock be set back. */
-const RECEIPT_PADDING_MS = 86_400_000
+const RECEIPT_PADDING_MS = DAY_MS
 
 export class BackupCredentials {
   readonly #store: CommitmentStore

@@ -9,6 +9,7 @@ import {
   type OuterLayer,
 } from '../../kit/backup-objects.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { type BackupUser, mustKeepMedia } from './backup-user.ts'
 import { inOrder } from './in-order.ts'
@@ -21,7 +22,7 @@ export const MAX_PAGE = 10_000
 const DEFAULT_PAGE = 1000
 const AT_ONCE = 10
 /** A count is made anew at most so often. */
-const RECOUNT_AFTER_MS = 86_400_000
+const RECOUNT_AFTER_MS = DAY_MS
 const SOURCE_KEY = /^[\w-]{1,64}$/
 
 export type Copy = { readonly source: CopySource; readonly layer: OuterLayer; readonly mediaId: Uint8Array }

@@ -1,13 +1,14 @@
 // Backups as who holds their credentials uses them, unnamed (signal-api §2.20).
+
 import { PublicKey } from '@signalapp/libsignal-client'
 import { BackupCredentialType, BackupLevel } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { BACKUP_CDN } from '../../kit/backup-objects.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { startOfDay } from '../../kit/days.ts'
 import type { ExternalCredentials, ExternalServiceCredentials } from '../../kit/external-credentials.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import { startOfDay } from '../accounts/accounts.ts'
 import type { UploadForm, UploadForms } from '../attachments/upload-forms.ts'
 import {
   type BackupUser,

@@ -2,12 +2,12 @@
 
 import type { BackupObjects } from '../../kit/backup-objects.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
 import type { BackupCredentials } from './backup-credentials.ts'
 import type { BackupStore } from './store.ts'
 
 const HOUR_MS = 3_600_000
-const DAY_MS = 86_400_000
 const PAGE = 100
 const FOLDER_NAME_BYTES = 16
 

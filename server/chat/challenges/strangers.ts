@@ -1,11 +1,12 @@
 // Who writes to too many strangers in a day. All of it is in memory, under a key that ends with the process: nothing on
 // a disk, and nothing readable in memory, tells who writes to whom.
+
 import { createHmac } from 'node:crypto'
 import type { Aci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS, dayOf } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
 
-const DAY_MS = 86_400_000
 const KEY_BYTES = 32
 /** Of pairs that wrote to each other so many are remembered, the newest. */
 const MAX_PAIRS = 500_000
@@ -70,7 +71,7 @@ export class Strangers {
   }
 
   #turnDay(): void {
-    const day = Math.floor(this.#clock.nowMs() / DAY_MS)
+    const day = dayOf(this.#clock.nowMs())
     if (day === this.#day) return
     this.#day = day
     this.#met.clear()

@@ -1,13 +1,15 @@
 // What a device shows to others: certificates, zero-knowledge credentials, credentials for other services.
+
 import type { Aci, DeviceAddress, Pni } from '../../../wire/types.ts'
 import { parseE164 } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { startOfDaySeconds } from '../../kit/days.ts'
 import type { ExternalCredentials, ExternalServices } from '../../kit/external-credentials.ts'
 import type { Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Dated, Issuer } from './issuer.ts'
-import { redemptionDays, startOfDaySeconds } from './redemption-days.ts'
+import { redemptionDays } from './redemption-days.ts'
 import type { SenderCertificates } from './sender-certificates.ts'
 import { checkSvrTokens, type SvrVerdict } from './svr-check.ts'
 

@@ -1,13 +1,12 @@
 // For which days a device may ask for credentials at once (signal-api §2.13).
+import { DAY_SECONDS, startOfDaySeconds } from '../../kit/days.ts'
 import { Refusal } from '../../kit/refusal.ts'
 
-export const DAY_SECONDS = 86_400
 const DAYS_BACK = 1
 const DAYS_AHEAD = 8
 const MAX_DAYS_BETWEEN = 7
 
 const isDay = (seconds: number): boolean => Number.isSafeInteger(seconds) && seconds % DAY_SECONDS === 0
-export const startOfDaySeconds = (ms: number): number => Math.floor(ms / 1000 / DAY_SECONDS) * DAY_SECONDS
 
 /** Every day from `startSeconds` to `endSeconds`, both included, as seconds. Refuses (400) a range that is not allowed. */
 export function redemptionDays(nowMs: number, startSeconds: number, endSeconds: number): number[] {

@@ -1,11 +1,11 @@
 // Sender certificates: by them the recipient of a sealed message, and nobody else, knows who wrote it.
+
 import { PublicKey, SenderCertificate } from '@signalapp/libsignal-client'
 import type { DeviceId } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Secrets } from '../../kit/secrets.ts'
 import type { Account } from '../accounts/account.ts'
-
-const DAY_MS = 86_400_000
 
 export type SenderCertificatesOptions = {
   readonly secrets: Pick<Secrets, 'serverCertificate' | 'senderCertificateKey'>

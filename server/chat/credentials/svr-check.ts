@@ -1,10 +1,11 @@
 // Which of several credentials for secure value recovery are worth keeping.
+import { DAY_MS } from '../../kit/days.ts'
 import type { ExternalServiceCredentials } from '../../kit/external-credentials.ts'
 
 export type SvrVerdict = 'match' | 'no-match' | 'invalid'
 
 /** As long as an account may be idle. */
-const MAX_AGE_MS = 120 * 86_400_000
+const MAX_AGE_MS = 120 * DAY_MS
 
 type Judged = { readonly token: string; readonly username: string; readonly issuedAtMs: number }
 

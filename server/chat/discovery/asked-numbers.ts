@@ -1,11 +1,12 @@
 // Which numbers an account asked for within a day, so that they are counted once. In memory only, and only as hashes with
 // a key of this process: nobody's address book can be read from it.
+
 import { createHmac } from 'node:crypto'
 import type { Aci, E164 } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
 
-const DAY_MS = 86_400_000
 const KEY_BYTES = 32
 /** About 150 bytes each. */
 const MAX_KEPT = 200_000

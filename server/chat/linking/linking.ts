@@ -1,13 +1,15 @@
 // Linking: the primary device lets another onto the account, once for each token (signal-api §2.8).
+
 import type { Asker } from '../../../wire/route.ts'
 import { type Aci, type DeviceAddress, type DeviceId, PRIMARY_DEVICE } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { startOfDay } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, deviceOf } from '../accounts/account.ts'
-import { type Accounts, startOfDay } from '../accounts/accounts.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import { sealCreation } from '../accounts/creation-seal.ts'
 import { hashPassword } from '../accounts/device-password.ts'
 import type { ChatEvents } from '../events.ts'

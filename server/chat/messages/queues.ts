@@ -1,7 +1,9 @@
 // The queues of devices: what is added is durable before anybody hears of it, and gone soon after it is acknowledged.
+
 import type { Aci, DeviceAddress, DeviceId } from '../../../wire/types.ts'
 import type { Bus, BusEvent, Subscription } from '../../kit/bus.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Acknowledgeable } from './envelope.ts'
@@ -33,7 +35,7 @@ export type Offer = Omit<Copy, 'queue'> & {
   taken: boolean
 }
 
-export const EXPIRE_AFTER_MS = 30 * 86_400_000
+export const EXPIRE_AFTER_MS = 30 * DAY_MS
 const EXPIRE_EVERY_MS = 3_600_000
 const EXPIRE_BATCH = 1_000
 

@@ -1,20 +1,21 @@
 // Avatars of profiles of the second kind: whoever shows a credential has the place that it names; the server never
 // learns whose it is.
+
 import { AvatarUploadCredentialPresentation } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS, startOfDay } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { PostForm, PostPolicy } from '../../kit/post-policy.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import { startOfDay } from '../accounts/accounts.ts'
 import type { Issuer } from '../credentials/issuer.ts'
 import { type AvatarStore, newAvatar, unwantedFrom } from './avatars.ts'
 import type { ProfileStore } from './store.ts'
 import type { ZkCredentialKeys } from './zk-credential-keys.ts'
 
 /** For so long a place is kept after it was last taken or extended: as long as an account that stays away. */
-export const KEEP_PLACE_MS = 120 * 86_400_000
+export const KEEP_PLACE_MS = 120 * DAY_MS
 
 export type AvatarPlacesOptions = {
   readonly store: ProfileStore

@@ -1,16 +1,18 @@
 // Profiles: written by the account's devices, read by those who may reach it (signal-api §2.14).
+
 import { createHash } from 'node:crypto'
 import { ProfileKeyCommitment } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import type { Access } from '../../../wire/route.ts'
 import type { Aci, DeviceAddress, ServiceId } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS, startOfDay } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { PostForm, PostPolicy } from '../../kit/post-policy.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { outcomesOf, type Statement } from '../../kit/sql/sql.ts'
 import { type Account, hasCapability } from '../accounts/account.ts'
-import { type Accounts, startOfDay } from '../accounts/accounts.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import type { Admitted, UnidentifiedAccess } from '../accounts/unidentified-access.ts'
 import type { Issuer } from '../credentials/issuer.ts'
 import { newAvatar, unwantedFrom } from './avatars.ts'
@@ -28,7 +30,6 @@ import {
 } from './profile.ts'
 import type { ProfileStore } from './store.ts'
 
-const DAY_MS = 86_400_000
 export const MAX_AVATAR_BYTES = 10 * 1024 * 1024
 const CREDENTIAL_TYPE = 'expiringProfileKey'
 const CREDENTIAL_DAYS = 7

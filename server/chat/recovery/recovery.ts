@@ -1,6 +1,8 @@
 // Registration recovery passwords: who knows a number's registers it again without a code (signal-api §2.2).
+
 import type { DeviceAddress, E164, Pni } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
@@ -9,7 +11,7 @@ import { hashSecret, secretMatches } from '../accounts/salted-hash.ts'
 import { RecoveryStore } from './store.ts'
 
 /** So long after it was set last a password opens nothing any more. */
-export const EXPIRE_AFTER_MS = 300 * 86_400_000
+export const EXPIRE_AFTER_MS = 300 * DAY_MS
 
 export type RecoveryOptions = {
   readonly sql: Sql

@@ -3,6 +3,7 @@
 import type { Credentials } from '../../../wire/route.ts'
 import { type Aci, type DeviceAddress, PRIMARY_DEVICE } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { type Account, deviceOf } from '../accounts/account.ts'
@@ -15,7 +16,7 @@ import type { ProvenBy } from '../recovery/number-proof.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 
 /** So long after its primary device was seen last an account is locked. */
-export const LOCK_LASTS_MS = 7 * 86_400_000
+export const LOCK_LASTS_MS = 7 * DAY_MS
 
 /** `svr2`: what reaches the PIN of the account's owner, who forgot the token. */
 export type Locked = {

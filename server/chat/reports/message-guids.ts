@@ -1,12 +1,13 @@
 // The guids of messages that name their sender. Such a guid proves by itself, for a week, that its sender wrote to its
 // recipient: so nothing has to be kept of a message for the case that somebody reports it.
+
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Aci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { sameSecret } from '../../kit/constant-time.ts'
+import { dayOf } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
 
-const DAY_MS = 86_400_000
 /** For so many days after its own a guid proves something. */
 const VALID_DAYS = 7
 // guid = 2: day since 1970, big-endian · 8: random · 6: the start of HMAC-SHA256 of the day and both accounts
@@ -57,7 +58,7 @@ export class MessageGuids {
   }
 
   #today(): number {
-    return Math.floor(this.#clock.nowMs() / DAY_MS)
+    return dayOf(this.#clock.nowMs())
   }
 
   #proofOfToday(day: number, sender: Aci, recipient: Aci): Buffer {

@@ -1,7 +1,9 @@
 // People report messages that they did not want (signal-api §2.11). A report counts if there was such a message, and
 // what is kept is how many reported an account, not who.
+
 import { type Aci, type DeviceAddress, type E164, isE164, uuidToBytes } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -10,7 +12,7 @@ import type { MessageGuids } from './message-guids.ts'
 import type { ReportStore } from './store.ts'
 
 /** A reporter counts for so long. */
-const KEEP_MS = 7 * 86_400_000
+const KEEP_MS = 7 * DAY_MS
 const EXPIRE_EVERY_MS = 3_600_000
 
 export type ReportsOptions = {

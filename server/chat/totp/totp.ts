@@ -1,6 +1,8 @@
 // One-time passwords as a second proof: an account that has a key for them is not registered again without one.
+
 import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
@@ -12,7 +14,7 @@ import { type PendingKey, type TotpKey, TotpStore } from './store.ts'
 export const MAX_KEYS = 2
 /** Clients know ids up to here. */
 const MAX_KEY_ID = 127
-export const CONFIRM_WITHIN_MS = 86_400_000
+export const CONFIRM_WITHIN_MS = DAY_MS
 
 /** Statements for the transaction that relies on the password: they are unmet if it was used meanwhile. */
 export type Checked =

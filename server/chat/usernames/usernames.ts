@@ -1,7 +1,9 @@
 // Usernames: known by their hashes alone; a name has one owner at a time (docs/protocol/usernames.md).
+
 import { usernames } from '@signalapp/libsignal-client'
 import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
@@ -11,7 +13,6 @@ import type { Accounts, Decision } from '../accounts/accounts.ts'
 import { isOpenTo, isSame, ownership, reclaimedHandle, reservation } from './claim.ts'
 import { UsernameStore } from './store.ts'
 
-const DAY_MS = 86_400_000
 /** A name that was given up is its former owner's for so long. */
 const HELD_MS = 7 * DAY_MS
 const MAX_HOLDS = 3

@@ -1,10 +1,12 @@
 // Files on the local disk. What was answered for is on disk, and survives the process and a power cut. One process only
 // works on a folder.
+
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import {
   type BeginOptions,
   FileRefusal,
@@ -44,7 +46,7 @@ export type DiskStoreOptions = {
 }
 
 /** An upload to which nothing was added for so long is given up. */
-export const ABANDONED_AFTER_MS = 86_400_000
+export const ABANDONED_AFTER_MS = DAY_MS
 
 export class DiskStore implements FileStore {
   readonly #clock: Clock

@@ -5,6 +5,7 @@ import { MAX_RECORD_KEYS } from '../../../wire/limits.ts'
 import type { Credentials } from '../../../wire/route.ts'
 import { type Aci, parseAci } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
 import type { ExternalServiceCredentials } from '../../kit/external-credentials.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
@@ -29,7 +30,7 @@ export type RecordsOptions = {
   readonly events: StorageEvents
 }
 
-const CREDENTIALS_MS = 86_400_000
+const CREDENTIALS_MS = DAY_MS
 /** An insertion counts twice: what it replaces has to go. */
 const MAX_CHANGES = 100_000
 const MAX_KEY_BYTES = 128
