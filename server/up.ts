@@ -1,6 +1,7 @@
 // The platform in one process: opens storage, keys and the port, and closes them in the other order.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { OutboxPush } from './chat/challenges/push.ts'
 import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
@@ -11,6 +12,7 @@ import { MemoryBus } from './kit/bus.ts'
 import { openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
+import { type ControlCall, ControlDoor, controlCall } from './kit/control.ts'
 import { Counters } from './kit/counters.ts'
 import { openDoors } from './kit/doors.ts'
 import { type FileUrls, fileUrls } from './kit/file-urls.ts'
@@ -65,6 +67,7 @@ const NO_CHAT: Chat = {
   authenticateOn: async () => undefined,
   release: () => {},
   refusesClient: undefined,
+  control: [],
   close: async () => {},
 }
 
@@ -89,6 +92,18 @@ function checkSupported({ registration, bus }: Config): void {
 
 const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['urls'] =>
   Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
+
+/** For `heliograph status`. */
+function statusOf(roles: readonly Role[], counters: Counters, clock: Clock): ControlCall {
+  const startedMs = clock.steadyMs()
+  return controlCall('status', z.null(), () => ({
+    pid: process.pid,
+    upSeconds: Math.round((clock.steadyMs() - startedMs) / 1000),
+    memoryMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+    roles,
+    counters: counters.snapshot(),
+  }))
+}
 
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
@@ -172,6 +187,15 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     throw error
   })
   port = doors.port
+  const statusCall = statusOf(config.roles, counters, clock)
+  const control = await ControlDoor.open({
+    ...{ dataFolder: config.data, onBug },
+    calls: [statusCall, ...chat.control],
+  }).catch(async (error) => {
+    await doors.close(0)
+    await close()
+    throw error
+  })
   return {
     ready: {
       pid: process.pid,
@@ -182,6 +206,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     },
     fingerprint: certificates.fingerprint,
     async close(graceMs = CLOSE_GRACE_MS) {
+      await control.close()
       chat.release()
       await doors.close(graceMs)
       await close()

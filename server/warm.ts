@@ -7,6 +7,7 @@ import { join } from 'node:path'
 const [cache] = process.argv.splice(2, Number.POSITIVE_INFINITY, 'help')
 enableCompileCache(cache)
 await import('./main.ts')
+await import('./commands/up.ts')
 await import('./kit/certificate-maker.ts')
 const { openSql } = await import('./kit/sql/open.ts')
 const folder = await mkdtemp(join(tmpdir(), 'heliograph-warm-'))

@@ -123,6 +123,7 @@ test('services do not import one another, and only main knows them', () => {
   assert.deepEqual(
     importBreaches(within('server'), (from, to) => {
       if (COMPOSITION.includes(from) || !to.startsWith('server/')) return true
+      if (serviceOf(from) === 'commands') return /^server\/(kit\/|up\.ts$)/.test(to)
       return serviceOf(to) === 'kit' || (serviceOf(to) !== undefined && serviceOf(to) === serviceOf(from))
     }),
     [],
@@ -150,7 +151,8 @@ const AMBIENT =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bconsole\.|\bprocess\.env\b|\bperformance\.now\b|\brandom(Bytes|UUID|Int)\b|\bset(Timeout|Interval)\(/
 
 test('time, randomness and the environment are handed in', () => {
-  const free = (path: string) => path.startsWith('server/kit/') || COMPOSITION.slice(0, 3).includes(path)
+  const free = (path: string) =>
+    /^server\/(kit|commands)\//.test(path) || COMPOSITION.slice(0, 3).includes(path)
   const breaches = product
     .filter(({ path }) => !free(path))
     .flatMap(({ path, text }) =>

@@ -9,6 +9,7 @@ import { type BackupObjects, noBackupObjects } from '../kit/backup-objects.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
+import type { ControlCall } from '../kit/control.ts'
 import { DAY_MS } from '../kit/days.ts'
 import { externalServices } from '../kit/external-credentials.ts'
 import { fileUrls } from '../kit/file-urls.ts'
@@ -146,6 +147,8 @@ export type Chat = {
   /** Answers whoever waits for something that has not come: call it before the doors close. */
   release(): void
   readonly refusesClient: RefusesClient
+  /** What the operator's commands may ask. */
+  readonly control: readonly ControlCall[]
   /** Removes what was acknowledged; the storage may be closed afterwards. */
   close(): Promise<void>
 }
@@ -330,6 +333,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...devicesGrpc(devices),
     ],
     admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
+    control: [],
     refusesClient: Deprecation.of(config.clients, events)?.refuses,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),

@@ -1,0 +1,15 @@
+// `heliograph …` as a person types it, in a process of its own.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+
+const MAIN = join(import.meta.dirname, '..', 'server', 'heliograph.js')
+
+export type Said = { readonly code: number; readonly out: string; readonly err: string }
+
+export function heliograph(...args: string[]): Promise<Said> {
+  const { promise, resolve } = Promise.withResolvers<Said>()
+  execFile(process.execPath, ['--no-warnings', MAIN, ...args], (error, out, err) => {
+    resolve({ code: error ? Number(error.code) : 0, out, err })
+  })
+  return promise
+}
