@@ -23,6 +23,7 @@ import { Router } from './kit/router.ts'
 import { openSecrets, type PublicKeys, type Secrets } from './kit/secrets.ts'
 import { openSql } from './kit/sql/open.ts'
 import type { Sql } from './kit/sql/sql.ts'
+import { UploadKeyRotation } from './kit/upload-key-rotation.ts'
 import { WebSocketDoor } from './kit/websocket.ts'
 import { storageEvents } from './storage/events.ts'
 import { openStorage } from './storage/storage.ts'
@@ -120,6 +121,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const onBug = (error: unknown, where: string) => {
     log.error('bug', { where, error: error instanceof Error ? (error.stack ?? error.name) : 'not an error' })
   }
+  const uploadKeys = new UploadKeyRotation({ folder: config.secrets, secrets, clock, onBug })
   const outbox = join(config.data, 'outbox.jsonl')
   const senders = [new OutboxSender(outbox, clock)]
   // The outbox stands in for push where it stands in for everything else.
@@ -131,6 +133,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const events = chatEvents(counters, log)
   let port = config.listen.port
   const closeSql = async (error: unknown) => {
+    await uploadKeys.close()
     await sql.close()
     throw error
   }
@@ -171,6 +174,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     await chat.close()
     await storage.close()
     await files?.close()
+    await uploadKeys.close()
     await sql.close()
     log.info('stopped', counters.snapshot())
   }

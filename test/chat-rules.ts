@@ -63,6 +63,7 @@ import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
 import { silentLog } from '../server/kit/log.ts'
 import { PostPolicy } from '../server/kit/post-policy.ts'
 import { type Random, SeededRandom } from '../server/kit/random.ts'
+import { UploadKeyRing } from '../server/kit/upload-keys.ts'
 import { UploadSignatures } from '../server/kit/upload-signatures.ts'
 import { openChatStorage } from './chat-storage.ts'
 import { freshEngine, type OpenEngine } from './engines.ts'
@@ -91,7 +92,11 @@ class NotedLimitStore extends MemoryLimitStore {
   }
 }
 
-const UPLOAD_KEYS = { bearerKey: Buffer.alloc(32, 1), accessKeyId: 'HELIO', secretAccessKey: 'secret' }
+const UPLOAD_KEYS = UploadKeyRing.of({
+  bearerKey: Buffer.alloc(32, 1),
+  accessKeyId: 'HELIO',
+  secretAccessKey: 'secret',
+})
 
 const makeZkSecrets = () => ({
   serverSecretParams: ServerSecretParams.generate(),
@@ -166,7 +171,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   })
   const groups = new GroupMessages({ accounts, access, issuer, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
-  const signatures = new UploadSignatures(UPLOAD_KEYS.bearerKey, clock)
+  const signatures = new UploadSignatures(UPLOAD_KEYS, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls({}, () => 'https://own'), random })
   const policy = new PostPolicy(UPLOAD_KEYS, clock)
   const attachments = new Attachments({

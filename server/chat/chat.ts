@@ -208,7 +208,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const avatarSweep = new AvatarSweep({ store: profileStore, clock, avatars: options.avatars, onBug })
   accounts.keeps(profiles)
   accounts.keeps(zkKeys)
-  const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
+  const signatures = new UploadSignatures(secrets.uploads, clock)
   const forms = new UploadForms({ signatures, urls: fileUrls(config.files.urls, options.ownUrl), random })
   const attachments = new Attachments({ forms, policy, limits, random, ...config.attachments })
   const { level, graceDays, maxMessagesBytes, maxMediaBytes } = config.backups

@@ -2,7 +2,6 @@
 import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
-import { plainKey } from '../kit/plain-addresses.ts'
 import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { ClientGone, type StreamHandler, type StreamReply } from '../kit/streaming.ts'
@@ -44,11 +43,11 @@ const COLLECT_EVERY_MS = 3_600_000
 export async function openFiles(options: FilesOptions): Promise<Files> {
   const { folder, maxBytes, clock, secrets, urls, events, onBug } = options
   const store = await DiskStore.open({ folder, clock, maxBytes })
-  const signatures = new UploadSignatures(secrets.uploads.bearerKey, clock)
+  const signatures = new UploadSignatures(secrets.uploads, clock)
   const tus = new Tus({ store, signatures, clock, events, urls })
   const resumable = new ResumableUploads({ store, signatures, events, url: () => urls().cdn2 })
   const forms = new PostedForms({ store, keys: secrets.uploads, clock, events })
-  const plain = new PlainUploads({ store, key: plainKey(secrets.uploads.bearerKey), clock, events })
+  const plain = new PlainUploads({ store, keys: secrets.uploads, clock, events })
   const parts: readonly FilePart[] = [
     (request) => tus.answer(request),
     downloads({ store, signatures, events }),

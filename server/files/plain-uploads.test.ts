@@ -18,7 +18,12 @@ let rules: Awaited<ReturnType<typeof openFilesRules>>
 let uploads: PlainUploads
 before(async () => {
   rules = await openFilesRules()
-  uploads = new PlainUploads({ store: rules.store, key: KEY, clock: rules.clock, events: rules.events })
+  uploads = new PlainUploads({
+    store: rules.store,
+    keys: rules.keys,
+    clock: rules.clock,
+    events: rules.events,
+  })
 })
 after(() => rules[Symbol.asyncDispose]())
 

@@ -1,7 +1,8 @@
 // One object by one PUT to a signed address: for `curl -T` (docs/protocol/files-plain.md).
 import type { Clock } from '../kit/clock.ts'
-import { verifyPlainAddress } from '../kit/plain-addresses.ts'
+import { plainKeysOf, verifyPlainAddress } from '../kit/plain-addresses.ts'
 import type { StreamReply } from '../kit/streaming.ts'
+import type { UploadKeyRing } from '../kit/upload-keys.ts'
 import type { FileEvents } from './events.ts'
 import { bare, type FileRequest } from './exchange.ts'
 import type { FileStore } from './file-store.ts'
@@ -9,8 +10,7 @@ import { storeWhole } from './whole-upload.ts'
 
 export type PlainUploadsOptions = {
   readonly store: FileStore
-  /** `plainKey` of the secrets. */
-  readonly key: Uint8Array
+  readonly keys: UploadKeyRing
   readonly clock: Clock
   readonly events: FileEvents
 }
@@ -33,8 +33,9 @@ export class PlainUploads {
   }
 
   async #put({ method, query, headers, body }: FileRequest, name: string): Promise<StreamReply> {
-    const { store, key: secret, clock, events } = this.#options
-    const maxBytes = verifyPlainAddress(secret, clock, { method, name, query })
+    const { store, keys, clock, events } = this.#options
+    const secrets = plainKeysOf(keys.verifying(clock.nowMs()))
+    const maxBytes = verifyPlainAddress(secrets, clock, { method, name, query })
     if (maxBytes === undefined || method !== 'PUT') return bare(403)
     if (headers['content-range'] !== undefined || headers['content-length'] === '0') return bare(400)
     if (Number(headers['content-length'] ?? 0) > maxBytes) return bare(413)

@@ -13,7 +13,7 @@ let rules: Awaited<ReturnType<typeof openFilesRules>>
 let forms: PostedForms
 before(async () => {
   rules = await openFilesRules()
-  forms = new PostedForms({ store: rules.store, keys: UPLOAD_KEYS, clock: rules.clock, events: rules.events })
+  forms = new PostedForms({ store: rules.store, keys: rules.keys, clock: rules.clock, events: rules.events })
 })
 after(() => rules[Symbol.asyncDispose]())
 

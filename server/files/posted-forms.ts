@@ -1,8 +1,8 @@
 // CDN 0: objects posted with an S3 form (docs/protocol/files-cdn.md): avatars, stickers.
 import { Readable } from 'node:stream'
 import type { Clock } from '../kit/clock.ts'
-import type { UploadKeys } from '../kit/secrets.ts'
 import type { StreamReply } from '../kit/streaming.ts'
+import type { UploadKeyRing } from '../kit/upload-keys.ts'
 import type { FileEvents } from './events.ts'
 import { bare, type FileRequest, SAFE } from './exchange.ts'
 import { FileRefusal, type FileRefusalKind, type FileStore } from './file-store.ts'
@@ -13,7 +13,7 @@ import { storeWhole } from './whole-upload.ts'
 
 export type PostedFormsOptions = {
   readonly store: FileStore
-  readonly keys: Pick<UploadKeys, 'accessKeyId' | 'secretAccessKey'>
+  readonly keys: UploadKeyRing
   readonly clock: Clock
   readonly events: FileEvents
 }

@@ -10,12 +10,11 @@ import {
   POST_POLICY_VALID_MS,
   postPolicySignature,
 } from '../kit/post-policy.ts'
-import type { UploadKeys } from '../kit/secrets.ts'
+import type { SigningKeys, UploadKeyRing } from '../kit/upload-keys.ts'
 import { S3Error } from './s3-error.ts'
 
 export type Allowed = { readonly key: string; readonly minBytes: number; readonly maxBytes: number }
 type Fields = ReadonlyMap<string, string>
-type PolicyKeys = Pick<UploadKeys, 'accessKeyId' | 'secretAccessKey'>
 
 /** How far another host's clock may be ahead. */
 const SKEW_MS = 300_000
@@ -35,28 +34,34 @@ const policyDocument = z.strictObject({
 type Condition = z.output<typeof condition>
 
 /** What the fields of a form allow now. Throws `S3Error`. */
-export function checkPostedPolicy(fields: Fields, keys: PolicyKeys, clock: Clock): Allowed {
-  checkSignature(fields, keys)
+export function checkPostedPolicy(fields: Fields, keys: UploadKeyRing, clock: Clock): Allowed {
+  const nowMs = clock.nowMs()
+  const { signsUntilMs } = checkSignature(fields, keys.verifying(nowMs))
   const policy = readPolicy(fields.get('policy')!)
-  const leftMs = Date.parse(policy.expiration) - clock.nowMs()
-  if (leftMs <= 0 || leftMs > POST_POLICY_VALID_MS + SKEW_MS) throw denied('Policy expired.')
+  const expiresAtMs = Date.parse(policy.expiration)
+  const signedByMs = Math.min(nowMs, signsUntilMs)
+  if (expiresAtMs <= nowMs || expiresAtMs - signedByMs > POST_POLICY_VALID_MS + SKEW_MS)
+    throw denied('Policy expired.')
   checkConditions(fields, policy.conditions)
   return { key: fields.get('key')!, ...rangeOf(policy.conditions) }
 }
 
-function checkSignature(fields: Fields, { accessKeyId, secretAccessKey }: PolicyKeys): void {
+/** Gives the keys that it was made with. */
+function checkSignature(fields: Fields, all: readonly SigningKeys[]): SigningKeys {
   const [policy, date, credential] = ['policy', 'x-amz-date', 'x-amz-credential'].map((name) =>
     fields.get(name),
   )
   const day = /^(\d{8})T\d{6}Z$/.exec(date ?? '')?.[1]
   if (!policy || !day || !fields.has('key')) throw denied('A field is missing.')
   if (fields.get('x-amz-algorithm') !== POST_POLICY_ALGORITHM) throw denied('Another algorithm is needed.')
-  if (credential !== `${accessKeyId}/${day}/${POST_POLICY_REGION}/s3/aws4_request`)
-    throw new S3Error('InvalidAccessKeyId', 'The access key is not known.')
-  const expected = Buffer.from(postPolicySignature(policy, secretAccessKey, day))
+  const scope = `${day}/${POST_POLICY_REGION}/s3/aws4_request`
+  const keys = all.find(({ accessKeyId }) => credential === `${accessKeyId}/${scope}`)
+  if (!keys) throw new S3Error('InvalidAccessKeyId', 'The access key is not known.')
+  const expected = Buffer.from(postPolicySignature(policy, keys.secretAccessKey, day))
   const given = Buffer.from(fields.get('x-amz-signature') ?? '')
   if (!sameSecret(given, expected))
     throw new S3Error('SignatureDoesNotMatch', 'The signature is not of this policy.')
+  return keys
 }
 
 function readPolicy(base64: string): z.output<typeof policyDocument> {

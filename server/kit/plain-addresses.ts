@@ -1,9 +1,9 @@
 // Signed addresses for whoever has nothing but an HTTP client: `curl -T file <address>` (docs/protocol/files-plain.md).
-
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { sameSecret } from './constant-time.ts'
 import { DAY_SECONDS } from './days.ts'
+import type { SigningKeys } from './upload-keys.ts'
 
 export type PlainAddress = {
   /** What the object is called: letters, digits, `_` and `-`. */
@@ -24,6 +24,12 @@ const PREFIX = 'heliograph-plain-upload-1'
 export const plainKey = (bearerKey: Uint8Array): Buffer =>
   createHmac('sha256', bearerKey).update(PREFIX).digest()
 
+/** A key of plain addresses, and until when it signs; without end if it is the newest. */
+export type PlainKey = { readonly key: Uint8Array; readonly signsUntilMs: number }
+
+export const plainKeysOf = (sets: readonly SigningKeys[]): PlainKey[] =>
+  sets.map(({ bearerKey, signsUntilMs }) => ({ key: plainKey(bearerKey), signsUntilMs }))
+
 /** `/plain/<name>?e=<expires, s>&l=<bytes>&s=<signature>` */
 export function plainAddress(key: Uint8Array, address: PlainAddress): string {
   const { name, maxBytes, expiresAtS } = address
@@ -32,18 +38,21 @@ export function plainAddress(key: Uint8Array, address: PlainAddress): string {
 
 /** The most bytes that a request may send, if its method, its name and its query are those of a signed address. */
 export function verifyPlainAddress(
-  key: Uint8Array,
+  keys: readonly PlainKey[],
   clock: Clock,
   { method, name, query }: { readonly method: string; readonly name: string; readonly query: string },
 ): number | undefined {
   const match = /^e=(0|[1-9]\d{0,11})&l=([1-9]\d{0,14})&s=([\w-]{43})$/.exec(query)
   if (!match || !PLAIN_NAME.test(name)) return undefined
   const [expiresAtS, maxBytes] = [Number(match[1]), Number(match[2])]
-  const expected = signatureOf(key, method, { name, maxBytes, expiresAtS })
   // As texts: one signature has one way to be written.
-  if (!sameSecret(match[3]!, expected)) return undefined
-  const leftS = expiresAtS - Math.floor(clock.nowMs() / 1000)
-  return leftS > 0 && leftS <= PLAIN_LIFETIME_S + SKEW_S ? maxBytes : undefined
+  const used = keys.find(({ key }) =>
+    sameSecret(match[3]!, signatureOf(key, method, { name, maxBytes, expiresAtS })),
+  )
+  const nowS = Math.floor(clock.nowMs() / 1000)
+  if (!used || expiresAtS <= nowS) return undefined
+  const signedByS = Math.min(nowS, Math.floor(used.signsUntilMs / 1000))
+  return expiresAtS - signedByS <= PLAIN_LIFETIME_S + SKEW_S ? maxBytes : undefined
 }
 
 /** Of lines, so that no two addresses make one text: no part of one has a line break. */

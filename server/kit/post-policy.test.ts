@@ -3,10 +3,11 @@ import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { ManualClock } from './clock.ts'
 import { PostPolicy, postPolicySignature } from './post-policy.ts'
+import { UploadKeyRing } from './upload-keys.ts'
 
 const KEYS = { accessKeyId: 'HELIOEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' }
 const clock = new ManualClock(Date.UTC(2026, 1, 3, 4, 5, 6, 789))
-const policies = new PostPolicy(KEYS, clock)
+const policies = new PostPolicy(UploadKeyRing.of({ ...KEYS, bearerKey: Buffer.alloc(32) }), clock)
 
 test("the signature of AWS's own example of a POST policy is the one that its documentation prints", () => {
   // "Examples: Browser-Based Upload using HTTP POST" of the S3 API reference.

@@ -1,7 +1,7 @@
 // S3's signed upload forms (AWS Signature Version 4, browser-based uploads by POST): one object, of a size, for a while.
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
-import type { UploadKeys } from './secrets.ts'
+import type { UploadKeyRing } from './upload-keys.ts'
 
 export const POST_POLICY_ALGORITHM = 'AWS4-HMAC-SHA256'
 export const POST_POLICY_ACL = 'private'
@@ -28,13 +28,11 @@ export type PostForm = {
 
 export type PostSize = { readonly minBytes?: number; readonly maxBytes: number }
 
-type PolicyKeys = Pick<UploadKeys, 'accessKeyId' | 'secretAccessKey'>
-
 export class PostPolicy {
-  readonly #keys: PolicyKeys
+  readonly #keys: UploadKeyRing
   readonly #clock: Clock
 
-  constructor(keys: PolicyKeys, clock: Clock) {
+  constructor(keys: UploadKeyRing, clock: Clock) {
     this.#keys = keys
     this.#clock = clock
   }
@@ -42,9 +40,10 @@ export class PostPolicy {
   /** A form for one object of at least `minBytes` (1) and at most `maxBytes`; good for 30 minutes. */
   formFor(key: string, { minBytes = 1, maxBytes }: PostSize): PostForm {
     const nowMs = this.#clock.nowMs()
+    const { accessKeyId, secretAccessKey } = this.#keys.signing(nowMs)
     const date = `${new Date(nowMs).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
     const day = date.slice(0, 8)
-    const credential = `${this.#keys.accessKeyId}/${day}/${POST_POLICY_REGION}/s3/aws4_request`
+    const credential = `${accessKeyId}/${day}/${POST_POLICY_REGION}/s3/aws4_request`
     const rules = {
       expiration: new Date(nowMs + POST_POLICY_VALID_MS).toISOString(),
       conditions: [
@@ -59,7 +58,7 @@ export class PostPolicy {
       ],
     }
     const policy = Buffer.from(JSON.stringify(rules)).toString('base64')
-    const signature = postPolicySignature(policy, this.#keys.secretAccessKey, day)
+    const signature = postPolicySignature(policy, secretAccessKey, day)
     return {
       ...{ key, credential, acl: POST_POLICY_ACL, algorithm: POST_POLICY_ALGORITHM },
       ...{ date, policy, signature },

@@ -3,10 +3,14 @@ import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const OTHERS = 0o077
+/** A change of a file takes milliseconds: a lock that is older was left by a crash. */
+const LOCK_ENDS_MS = 10_000
+const LOCK_POLL_MS = 20
 
 /** One sentence for the operator about keys that cannot be used; it never contains one. */
 export class SecretsError extends Error {
@@ -99,6 +103,21 @@ export class PrivateFolder {
     return (await this.read(name)) ?? content
   }
 
+  /** What changes, until it is done; a process at a time, of all that share the folder. */
+  async alone<T>(name: string, change: () => Promise<T>): Promise<T> {
+    const lock = join(this.path, `.${name}.lock`)
+    await this.#explain(name, async () => {
+      while (!(await makeLock(lock))) await setTimeout(LOCK_POLL_MS)
+    })
+    return change().finally(() => rm(lock, { force: true }))
+  }
+
+  /** Tells one version of a file from another; undefined if it is not there. */
+  async versionOf(name: string): Promise<string | undefined> {
+    const found = await stat(join(this.path, name)).catch(() => undefined)
+    return found && `${found.ino} ${found.mtimeMs} ${found.size}`
+  }
+
   async #explain(name: string, write: () => Promise<void>): Promise<void> {
     try {
       await write()
@@ -106,6 +125,16 @@ export class PrivateFolder {
       throw new SecretsError(`Cannot write ${join(this.path, name)} (${codeOf(error)}).`)
     }
   }
+}
+
+/** False if there is one, unless a crash left it. */
+async function makeLock(path: string): Promise<boolean> {
+  const made = await open(path, 'wx', FILE_MODE).catch(unlessThere)
+  await made?.close()
+  if (made) return true
+  const found = await stat(path).catch(() => undefined)
+  if (found && Date.now() - found.mtimeMs > LOCK_ENDS_MS) await rm(path, { force: true })
+  return false
 }
 
 function unlessThere(error: unknown): void {

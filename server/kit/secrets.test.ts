@@ -65,7 +65,7 @@ test('a file of an older version keeps its keys and gets those that came later',
   assert.deepEqual(again.turnSecret, secrets.turnSecret)
   assert.deepEqual(again.reportSecret, secrets.reportSecret)
   assert.deepEqual(again.groupTokenSecret, secrets.groupTokenSecret)
-  assert.deepEqual(again.uploads, secrets.uploads)
+  assert.deepEqual(again.uploads.signing(0), secrets.uploads.signing(0))
   assert.deepEqual(again.externalServices.svrb, secrets.externalServices.svrb)
 })
 
@@ -82,7 +82,7 @@ test('symmetric keys are 32 bytes, and no two are the same', async () => {
   const { reportSecret, groupTokenSecret } = secrets
   const services = Object.values(externalServices).flatMap(({ secret, userIdKey }) => [secret, userIdKey])
   const own = [databaseKey, linkDeviceSecret, turnSecret, reportSecret, groupTokenSecret]
-  const keys = [...own, uploads.bearerKey, ...services]
+  const keys = [...own, uploads.signing(0).bearerKey, ...services].map((key) => Buffer.from(key))
   for (const key of keys) assert.equal(key.length, 32)
   assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 14)
 })

@@ -8,10 +8,12 @@ import {
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { z } from 'zod'
 import { PrivateFolder, SecretsError } from './private-folder.ts'
+import { newUploadKeys, UploadKeyRing, uploadKeysSchema, type WrittenUploadKeys } from './upload-keys.ts'
 
 export { SecretsError }
 
-const FILE = 'secrets.json'
+export const SECRETS_FILE = 'secrets.json'
+const FILE = SECRETS_FILE
 const KEY_BYTES = 32
 /** Embedded in sender certificates; only Signal's own servers need a number that clients know. */
 const SERVER_CERTIFICATE_ID = 1
@@ -19,12 +21,6 @@ const SERVER_CERTIFICATE_ID = 1
 /** For the token of one external service: `secret` signs, `userIdKey` hides the account's id. */
 export type ExternalServiceSecret = { readonly secret: Buffer; readonly userIdKey: Buffer }
 export type ExternalService = 'storage' | 'directory' | 'svr2' | 'svrb'
-/** Signs what lets a client upload: `bearerKey` the resumable uploads, the access key the S3 forms. */
-export type UploadKeys = {
-  readonly bearerKey: Buffer
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-}
 
 /** What clients must be given: base64, in the names of the ready file. */
 export type PublicKeys = {
@@ -54,11 +50,7 @@ const stored = z.strictObject({
     svr2: externalService,
     svrb: externalService,
   }),
-  uploads: z.strictObject({
-    bearerKey: symmetricKey,
-    accessKeyId: z.string().min(1),
-    secretAccessKey: z.string().min(1),
-  }),
+  uploads: uploadKeysSchema.transform((keys) => new UploadKeyRing(keys)),
   turnSecret: symmetricKey,
   reportSecret: symmetricKey,
   groupTokenSecret: symmetricKey,
@@ -70,11 +62,6 @@ const newKey = () => base64(randomBytes(KEY_BYTES))
 const newExternalService = () => ({ secret: newKey(), userIdKey: newKey() })
 
 /** Keys that came after the first version of the file: a file without them gets them. */
-const newUploadKeys = () => ({
-  bearerKey: newKey(),
-  accessKeyId: `HELIO${randomBytes(8).toString('hex').toUpperCase()}`,
-  secretAccessKey: newKey(),
-})
 const added = z.looseObject({
   externalServices: z.looseObject({ svrb: z.unknown().default(newExternalService) }),
   uploads: z.unknown().default(newUploadKeys),
@@ -155,7 +142,8 @@ export class Secrets {
     return this.#keys.externalServices
   }
 
-  get uploads(): UploadKeys {
+  /** Exchanged while the server runs: ask it each time. */
+  get uploads(): UploadKeyRing {
     return this.#keys.uploads
   }
 
@@ -227,4 +215,26 @@ export async function openSecrets(folder: string): Promise<Secrets> {
   const secrets = new Secrets(parse(upgraded, folder))
   await place.write(FILE, upgraded)
   return secrets
+}
+
+/**
+ * Changes the upload keys in the file, and gives them as they are on disk then. `change` gives nothing where they may
+ * stay. Throws `SecretsError`.
+ */
+export async function changeUploadKeys(
+  folder: string,
+  change: (keys: WrittenUploadKeys) => WrittenUploadKeys | undefined,
+): Promise<UploadKeyRing> {
+  const place = await PrivateFolder.open(folder)
+  return place.alone(FILE, async () => {
+    const text = (await place.read(FILE)) ?? ''
+    const before = parse(text, folder).uploads
+    const file = JSON.parse(text) as { readonly uploads: WrittenUploadKeys }
+    const uploads = change(file.uploads)
+    if (!uploads) return before
+    const changed = written({ ...file, uploads })
+    const after = parse(changed, folder).uploads
+    await place.write(FILE, changed)
+    return after
+  })
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { ManualClock } from './clock.ts'
+import { UploadKeyRing } from './upload-keys.ts'
 import {
   ADDRESS_LIFETIME_S,
   TOKEN_LIFETIME_S,
@@ -10,6 +11,8 @@ import {
 } from './upload-signatures.ts'
 
 const KEY = Buffer.alloc(32, 7)
+const ringOf = (bearerKey: Uint8Array) =>
+  UploadKeyRing.of({ bearerKey, accessKeyId: 'HELIO', secretAccessKey: 'secret' })
 const CLAIMS: readonly UploadClaims[] = [
   { audience: 'attachments', subject: 'abc', maxBytes: 100 },
   { audience: 'backups', scope: 'write', subject: 'dir/messageBackup', maxBytes: 1 },
@@ -17,7 +20,7 @@ const CLAIMS: readonly UploadClaims[] = [
 ]
 const open = () => {
   const clock = new ManualClock()
-  return { clock, signatures: new UploadSignatures(KEY, clock) }
+  return { clock, signatures: new UploadSignatures(ringOf(KEY), clock) }
 }
 const parts = (token: string) => token.split('.') as [string, string, string]
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -57,7 +60,7 @@ test('a token that was changed, signed with another key or by no algorithm is no
     `${header}.${larger}.${signature}`,
     `${none}.${payload}.`,
     `${none}.${payload}.${hmac(`${none}.${payload}`)}`,
-    new UploadSignatures(Buffer.alloc(32, 8), clock).token(CLAIMS[0]!),
+    new UploadSignatures(ringOf(Buffer.alloc(32, 8)), clock).token(CLAIMS[0]!),
   ]
   for (const one of forged) assert.equal(signatures.verifyToken(one), undefined, one)
 })
@@ -117,7 +120,11 @@ test('a signed address binds method, path, length and expiry', () => {
 test('an address that promises more than a signer would is not believed', () => {
   const { clock, signatures } = open()
   const later = new ManualClock(clock.nowMs() + 600_000)
-  const query = new UploadSignatures(KEY, later).addressQuery({ method: 'PUT', path: '/a', maxBytes: 1 })
+  const query = new UploadSignatures(ringOf(KEY), later).addressQuery({
+    method: 'PUT',
+    path: '/a',
+    maxBytes: 1,
+  })
   assert.equal(signatures.verifyAddress('PUT', '/a', query), undefined)
   clock.advance(600_000)
   assert.ok(signatures.verifyAddress('PUT', '/a', query))

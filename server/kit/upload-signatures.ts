@@ -1,10 +1,10 @@
 // What lets a client put or get an object: tokens for resumable uploads and for backups, and signed addresses. The
 // chat server signs, the file store verifies; docs/protocol/attachments.md says to the byte what is bound.
-
 import { createHmac } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { sameSecret } from './constant-time.ts'
 import { DAY_SECONDS } from './days.ts'
+import type { UploadKeyRing } from './upload-keys.ts'
 
 /** `attachments` may be put only; `backups` says in its scope what it allows. */
 export type UploadClaims =
@@ -40,11 +40,11 @@ const HEADER = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url')
 const ADDRESS_PREFIX = 'heliograph-signed-address-1'
 
 export class UploadSignatures {
-  readonly #key: Uint8Array
+  readonly #keys: UploadKeyRing
   readonly #clock: Clock
 
-  constructor(bearerKey: Uint8Array, clock: Clock) {
-    this.#key = bearerKey
+  constructor(keys: UploadKeyRing, clock: Clock) {
+    this.#keys = keys
     this.#clock = clock
   }
 
@@ -58,23 +58,24 @@ export class UploadSignatures {
       ...('scope' in claims && { scope: claims.scope }),
     })
     const input = `${HEADER}.${Buffer.from(payload).toString('base64url')}`
-    return `${input}.${this.#mac(input).toString('base64url')}`
+    return `${input}.${this.#sign(input)}`
   }
 
   /** What a token of ours allows, if it is one and not too old. */
   verifyToken(token: string): UploadClaims | undefined {
     const [header, payload, signature, ...more] = token.split('.')
     if (header !== HEADER || !payload || !signature || more.length > 0) return undefined
-    if (!this.#matches(`${header}.${payload}`, signature)) return undefined
+    const signedByS = this.#signedByS(`${header}.${payload}`, signature)
+    if (signedByS === undefined) return undefined
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    return this.#isFresh(claims.iat) ? read(claims) : undefined
+    return this.#isFresh(claims.iat, signedByS) ? read(claims) : undefined
   }
 
   /** The query of a signed address: `e` expires, `l` bytes at most, `s` signature. */
   addressQuery(address: Omit<SignedAddress, 'expiresAtS'>): string {
     const expiresAtS = this.#nowS() + ADDRESS_LIFETIME_S
-    const signature = this.#mac(addressText({ ...address, expiresAtS }))
-    return `e=${expiresAtS}&l=${address.maxBytes}&s=${signature.toString('base64url')}`
+    const signature = this.#sign(addressText({ ...address, expiresAtS }))
+    return `e=${expiresAtS}&l=${address.maxBytes}&s=${signature}`
   }
 
   /** Whether a request of this method and path may use a query of ours; gives the most bytes that it may send. */
@@ -83,33 +84,35 @@ export class UploadSignatures {
     if (!match || (method !== 'POST' && method !== 'PUT')) return undefined
     const [expiresAtS, maxBytes] = [Number(match[1]), Number(match[2])]
     const text = addressText({ method, path, maxBytes, expiresAtS })
-    if (!this.#matches(text, match[3]!)) return undefined
-    const leftS = expiresAtS - this.#nowS()
-    return leftS > 0 && leftS <= ADDRESS_LIFETIME_S + SKEW_S ? { maxBytes } : undefined
+    const signedByS = this.#signedByS(text, match[3]!)
+    if (signedByS === undefined || expiresAtS <= this.#nowS()) return undefined
+    return expiresAtS - signedByS <= ADDRESS_LIFETIME_S + SKEW_S ? { maxBytes } : undefined
   }
 
-  /** As texts: one signature has one way to be written. */
-  #matches(text: string, signature: string): boolean {
-    const [expected, given] = [this.#mac(text).toString('base64url'), signature].map((one) =>
-      Buffer.from(one),
-    )
-    return sameSecret(given!, expected!)
+  #sign(text: string): string {
+    return macOf(this.#keys.signing(this.#clock.nowMs()).bearerKey, text)
   }
 
-  #isFresh(issuedAtS: unknown): boolean {
+  /** When this signature was made at the latest, in seconds: now, or when its key was exchanged. Undefined if it is none. */
+  #signedByS(text: string, signature: string): number | undefined {
+    const keys = this.#keys.verifying(this.#clock.nowMs())
+    // As texts: one signature has one way to be written.
+    const key = keys.find(({ bearerKey }) => sameSecret(signature, macOf(bearerKey, text)))
+    return key && Math.min(this.#nowS(), Math.floor(key.signsUntilMs / 1000))
+  }
+
+  #isFresh(issuedAtS: unknown, signedByS: number): boolean {
     if (typeof issuedAtS !== 'number') return false
-    const ageS = this.#nowS() - issuedAtS
-    return ageS >= -SKEW_S && ageS < TOKEN_LIFETIME_S
-  }
-
-  #mac(text: string): Buffer {
-    return createHmac('sha256', this.#key).update(text).digest()
+    return issuedAtS - signedByS <= SKEW_S && this.#nowS() - issuedAtS < TOKEN_LIFETIME_S
   }
 
   #nowS(): number {
     return Math.floor(this.#clock.nowMs() / 1000)
   }
 }
+
+const macOf = (key: Uint8Array, text: string): string =>
+  createHmac('sha256', key).update(text).digest('base64url')
 
 /** Lines, so that no two different addresses make one text: a path has no line breaks. */
 const addressText = ({ method, path, maxBytes, expiresAtS }: SignedAddress): string =>

@@ -18,7 +18,7 @@ let server: Constellation
 let signatures: UploadSignatures
 before(async () => {
   server = await Constellation.open()
-  signatures = new UploadSignatures((await server.secrets()).uploads.bearerKey, systemClock)
+  signatures = new UploadSignatures((await server.secrets()).uploads, systemClock)
 })
 after(() => server.close())
 

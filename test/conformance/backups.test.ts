@@ -36,7 +36,7 @@ let serverKeys: GenericServerPublicParams
 before(async () => {
   server = await Constellation.open()
   const secrets = await server.secrets()
-  signatures = new UploadSignatures(secrets.uploads.bearerKey, systemClock)
+  signatures = new UploadSignatures(secrets.uploads, systemClock)
   serverKeys = secrets.backupServerSecretParams.getPublicParams()
 })
 after(() => server.close())

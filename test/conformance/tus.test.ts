@@ -173,7 +173,7 @@ test('a token is good for its own name, audience and length only (F1)', async ()
 })
 
 test("a backup is replaced whole, and read with its folder's token only", async () => {
-  const signatures = new UploadSignatures((await server.secrets()).uploads.bearerKey, systemClock)
+  const signatures = new UploadSignatures((await server.secrets()).uploads, systemClock)
   const [folder, subject] = ['folder-of-one', 'folder-of-one/messageBackup']
   const bearer = (claims: UploadClaims) => ({ authorization: `Bearer ${signatures.token(claims)}` })
   const headers = {

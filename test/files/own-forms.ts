@@ -11,7 +11,7 @@ import type { ServerProcess } from '../server-process.ts'
 export async function ownForms(server: ServerProcess): Promise<(maxBytes: number) => Form> {
   const { uploads } = await openSecrets(join(server.data, 'secrets'))
   const forms = new UploadForms({
-    signatures: new UploadSignatures(uploads.bearerKey, systemClock),
+    signatures: new UploadSignatures(uploads, systemClock),
     urls: () => server.ready.urls,
     random: systemRandom,
   })

@@ -10,6 +10,7 @@ import { ManualClock } from '../../server/kit/clock.ts'
 import { Counters } from '../../server/kit/counters.ts'
 import { PostPolicy } from '../../server/kit/post-policy.ts'
 import type { StreamReply } from '../../server/kit/streaming.ts'
+import { UploadKeyRing } from '../../server/kit/upload-keys.ts'
 import { UploadSignatures } from '../../server/kit/upload-signatures.ts'
 
 export const UPLOAD_KEYS = {
@@ -24,10 +25,11 @@ export async function openFilesRules() {
   const clock = new ManualClock()
   const store = await DiskStore.open({ folder, clock })
   const counters = new Counters()
+  const keys = UploadKeyRing.of(UPLOAD_KEYS)
   return {
-    ...{ folder, clock, store, counters, events: fileEvents(counters) },
-    signatures: new UploadSignatures(UPLOAD_KEYS.bearerKey, clock),
-    policy: new PostPolicy(UPLOAD_KEYS, clock),
+    ...{ folder, clock, store, keys, counters, events: fileEvents(counters) },
+    signatures: new UploadSignatures(keys, clock),
+    policy: new PostPolicy(keys, clock),
     async textOf(key: string): Promise<string | undefined> {
       if (!(await store.stat(key))) return undefined
       return Buffer.concat(await Array.fromAsync(store.read(key))).toString('latin1')

@@ -46,7 +46,7 @@ async function openStore(t: TestContext) {
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name))
       .sort()
-  return { clock, bugs, ask, stored, signatures: new UploadSignatures(secrets.uploads.bearerKey, clock) }
+  return { clock, bugs, ask, stored, signatures: new UploadSignatures(secrets.uploads, clock) }
 }
 
 const encoded = (text: string) => Buffer.from(text).toString('base64')

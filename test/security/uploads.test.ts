@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { type Clock, systemClock } from '../../server/kit/clock.ts'
 import { plainAddress, plainKey } from '../../server/kit/plain-addresses.ts'
 import { PostPolicy } from '../../server/kit/post-policy.ts'
+import { UploadKeyRing } from '../../server/kit/upload-keys.ts'
 import { UploadSignatures } from '../../server/kit/upload-signatures.ts'
 import { type Call, Https } from '../client/https.ts'
 import { HTTP_VERSIONS } from '../client/net.ts'
@@ -28,14 +29,16 @@ type Asked = readonly [method: string, path: string, call: Call]
 /** What the server would take, signed at another time or with other keys; the names begin with `name`. */
 async function requests(name: string, shiftMs = 0, foreign = false): Promise<Asked[]> {
   const { uploads } = await server.secrets()
-  const keys = foreign ? { ...uploads, bearerKey: Buffer.alloc(32), secretAccessKey: 'x' } : uploads
   const clock = atOf(shiftMs)
-  const signatures = new UploadSignatures(keys.bearerKey, clock)
+  const own = uploads.signing(clock.nowMs())
+  const keys = foreign ? { ...own, bearerKey: Buffer.alloc(32), secretAccessKey: 'x' } : own
+  const ring = UploadKeyRing.of(keys)
+  const signatures = new UploadSignatures(ring, clock)
   const address = (method: 'POST' | 'PUT') => {
     const path = `/attachments/${name}-google`
     return `/cdn2${path}?${signatures.addressQuery({ method, path, maxBytes: 1_000_000 })}`
   }
-  const form = new PostPolicy(keys, clock).formFor(`profiles/${name}-s3`, { maxBytes: 1_000_000 })
+  const form = new PostPolicy(ring, clock).formFor(`profiles/${name}-s3`, { maxBytes: 1_000_000 })
   const plain = { name: `${name}-plain`, maxBytes: 1_000_000 }
   const expiresAtS = Math.floor(clock.nowMs() / 1000) + 600
   return [
