@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { OutboxPush } from './chat/challenges/push.ts'
 import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
-import { OutboxSender } from './chat/verification/senders.ts'
+import { openSenders } from './chat/verification/senders/open.ts'
 import { fileEvents } from './files/events.ts'
 import { openFiles } from './files/files.ts'
 import { MemoryBus } from './kit/bus.ts'
@@ -123,7 +123,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   }
   const uploadKeys = new UploadKeyRotation({ folder: config.secrets, secrets, clock, onBug })
   const outbox = join(config.data, 'outbox.jsonl')
-  const senders = [new OutboxSender(outbox, clock)]
+  const senders = await openSenders(config.registration, { outbox, clock })
   // The outbox stands in for push where it stands in for everything else.
   const challengePush = config.registration.senders.every((sender) => sender === 'console')
     ? new OutboxPush(outbox, clock)

@@ -1,7 +1,12 @@
 // Somebody who registers with the rules themselves: real keys, a real session, no door.
 import assert from 'node:assert/strict'
 import type { Account } from '../server/chat/accounts/account.ts'
-import type { CodeSender } from '../server/chat/verification/senders.ts'
+import {
+  type CodeRequest,
+  type CodeSender,
+  type SendOutcome,
+  TRANSPORTS,
+} from '../server/chat/verification/senders/sender.ts'
 import { Registration as RegistrationBody } from '../wire/rest/registration.ts'
 import { decodeWith } from '../wire/route.ts'
 import type { Rules } from './chat-rules.ts'
@@ -10,10 +15,21 @@ import { registrationBody } from './client/registration-body.ts'
 
 /** Keeps the codes that it is given, as a telephone would. */
 export class Telephone implements CodeSender {
-  readonly codes: string[] = []
+  readonly name: string
+  readonly transports = TRANSPORTS
+  readonly requests: CodeRequest[] = []
 
-  async send(_to: string, _transport: string, code: string): Promise<void> {
-    this.codes.push(code)
+  constructor(name = 'telephone') {
+    this.name = name
+  }
+
+  async send(request: CodeRequest): Promise<SendOutcome> {
+    this.requests.push(request)
+    return { kind: 'sent' }
+  }
+
+  get codes(): string[] {
+    return this.requests.map(({ code }) => code)
   }
 
   get lastCode(): string {

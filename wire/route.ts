@@ -72,6 +72,18 @@ export function json<S extends z.ZodType>(schema: S, fast: Fast<z.output<S>> = {
   }
 }
 
+/** What an HTML form or a provider's callback posts; a name that occurs twice is malformed. */
+export const form: Body<Readonly<Record<string, string>>> = {
+  contentType: 'application/x-www-form-urlencoded',
+  decode(bytes) {
+    const pairs = [...new URLSearchParams(Buffer.from(bytes).toString('utf8'))]
+    if (new Set(pairs.map(([name]) => name)).size < pairs.length)
+      throw new Malformed(['body: must name each field once'])
+    return Object.fromEntries(pairs)
+  },
+  encode: (fields) => Buffer.from(new URLSearchParams(fields).toString()),
+}
+
 /** Raw bytes under the given content type. */
 export const octets = (contentType = 'application/octet-stream'): Body<Uint8Array> => ({
   contentType,

@@ -111,7 +111,7 @@ import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
 import { Usernames } from './usernames/usernames.ts'
 import { verificationRest } from './verification/rest.ts'
-import type { CodeSender } from './verification/senders.ts'
+import type { CodeSender } from './verification/senders/sender.ts'
 import { Verification } from './verification/verification.ts'
 
 export type ChatOptions = {
@@ -337,7 +337,10 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     refusesClient: Deprecation.of(config.clients, events)?.refuses,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),
-    release: () => waits.close(),
+    release() {
+      waits.close()
+      verification.close()
+    },
     async close() {
       await collection.close()
       forgetting.cancel()

@@ -13,6 +13,25 @@ export const chatEvents = (counters: Counters, log: Log) => ({
     counters.add(`codes.${transport}.${delivered ? 'sent' : 'failed'}`)
     if (!delivered) log.warn('code not sent', { transport })
   },
+  senderSent(sender: string, transport: 'sms' | 'voice'): void {
+    counters.add(`senders.${sender}.${transport}.sent`)
+  },
+  /** `detail` is a provider's number for what was wrong, or the name of it. */
+  senderFailed(sender: string, transport: 'sms' | 'voice', why: string, detail: string | number): void {
+    counters.add(`senders.${sender}.${transport}.${why}`)
+    log.warn('sender failed', { sender, transport, why, detail })
+  },
+  delivered(sender: string, transport: 'sms' | 'voice'): void {
+    counters.add(`senders.${sender}.${transport}.delivered`)
+  },
+  undelivered(sender: string, transport: 'sms' | 'voice', detail: string | number): void {
+    counters.add(`senders.${sender}.${transport}.undelivered`)
+    log.warn('code undelivered', { sender, transport, detail })
+  },
+  /** A report that is not the provider's. */
+  reportForged(sender: string): void {
+    counters.add(`senders.${sender}.forged`)
+  },
   codeEntered(right: boolean): void {
     counters.add(right ? 'codes.right' : 'codes.wrong')
   },

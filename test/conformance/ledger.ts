@@ -456,6 +456,7 @@ export const LEDGER: readonly Section[] = [
     entries: rest({
       'GET /v1/heliograph/discovery': done,
       'POST /v1/heliograph/discovery': done,
+      'POST /v1/heliograph/verification/deliveries/{delivery}': done,
     }),
   },
   {

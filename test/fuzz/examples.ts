@@ -187,6 +187,7 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'verification.update': () => ({ captcha: 'x', pushToken: 'y', pushTokenType: 'fcm' }),
   'verification.requestCode': () => ({ transport: 'sms', client: 'android-ng' }),
   'verification.submitCode': () => ({ code: '000000' }),
+  'verification.report': () => Buffer.from('MessageSid=SM1&MessageStatus=failed&ErrorCode=30005'),
 }
 
 const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
@@ -209,6 +210,7 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   token: () => RESTORE_TOKEN,
   address: () => randomBytes(16).toString('base64url'),
   sessionId: (cast) => cast.sessionId,
+  delivery: () => randomBytes(18).toString('base64url'),
 }
 
 const QUERY: Readonly<Record<string, string>> = {
@@ -234,6 +236,7 @@ const QUERY: Readonly<Record<string, string>> = {
 }
 const HEADERS: Readonly<Record<string, string>> = {
   'x-signal-agent': 'OWA',
+  'x-twilio-signature': randomBytes(20).toString('base64'),
   'if-none-match': '"x"',
   'cached-send-endorsements': '0',
 }

@@ -177,6 +177,7 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'verification.update': open(200),
   'verification.requestCode': open(200),
   'verification.submitCode': open(409),
+  'verification.report': open(403),
 }
 
 /** Who may call an RPC; the device that may not is refused with BAD_AUTHENTICATION. */

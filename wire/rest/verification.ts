@@ -1,6 +1,6 @@
 // Proving a phone number: verification sessions (docs/protocol/verification.md).
 import { z } from 'zod'
-import { json, nothing, route } from '../route.ts'
+import { form, json, nothing, route } from '../route.ts'
 import { text } from '../types.ts'
 
 const pushTokenType = z.enum(['apn', 'fcm'])
@@ -88,5 +88,15 @@ export const verificationRoutes = {
     params,
     body: json(z.object({ code: text(32).min(1) })),
     replies: { 200: session, 404: nothing, 409: session, 429: session },
+  }),
+  report: route({
+    method: 'POST',
+    path: '/v1/heliograph/verification/deliveries/:delivery',
+    auth: 'none',
+    summary: 'Takes Twilio’s news of a message or a call, signed by Twilio',
+    params: { delivery: text(64).min(1) },
+    headers: { 'x-twilio-signature': text(256).optional() },
+    body: form,
+    replies: { 204: nothing, 403: nothing },
   }),
 }

@@ -26,6 +26,7 @@ const newCode = (fields: Partial<NewCode> = {}): NewCode => ({
   sentAtMs: NOW_MS,
   expiresAtMs: NOW_MS + LIFETIME_MS,
   attempts: 5,
+  delivery: randomUUID(),
   ...fields,
 })
 
@@ -42,6 +43,9 @@ forEachEngine('a new session has no code, and is there until it expires', async 
     codeExpiresAtMs: 0,
     attemptsLeft: 0,
     verified: false,
+    sender: '',
+    senderCheck: '',
+    failedSender: '',
   }
   assert.deepEqual(plain(await store.read('id', NOW_MS + 9)), expected)
   assert.equal(await store.read('id', NOW_MS + 10), undefined)

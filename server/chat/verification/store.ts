@@ -1,6 +1,6 @@
 import type { E164 } from '../../../wire/types.ts'
 import type { Sql, SqlRow, Statement } from '../../kit/sql/sql.ts'
-import type { Transport } from './senders.ts'
+import type { Transport } from './senders/sender.ts'
 
 export type Session = {
   readonly id: string
@@ -13,6 +13,12 @@ export type Session = {
   readonly codeExpiresAtMs: number
   readonly attemptsLeft: number
   readonly verified: boolean
+  /** Who sent the newest code; empty if nobody did, or is about to. */
+  readonly sender: string
+  /** By what that sender knows a code that it made itself; empty if the code is ours. */
+  readonly senderCheck: string
+  /** Whose code did not come, so far as we know: the next code is tried by others first. */
+  readonly failedSender: string
 }
 
 /** Every change names what it relies on, so that two at once cannot both count. */
@@ -53,14 +59,16 @@ export class VerificationStore {
     const written = await this.#sql.write([
       {
         sql: `UPDATE verification_sessions SET ${column}_sent = ${column}_sent + 1, last_${column}_at_ms = $1,
-                code_digest = $2, code_expires_at_ms = $3, attempts_left = $4, expires_at_ms = $5
-              WHERE id = $6 AND sms_sent = $7 AND voice_sent = $8 AND verified = 0`,
+                code_digest = $2, code_expires_at_ms = $3, attempts_left = $4, expires_at_ms = $5, delivery = $6,
+                sender = '', sender_check = ''
+              WHERE id = $7 AND sms_sent = $8 AND voice_sent = $9 AND verified = 0`,
         args: [
           code.sentAtMs,
           code.digest,
           code.expiresAtMs,
           code.attempts,
           code.expiresAtMs,
+          code.delivery,
           session.id,
           session.sent.sms.count,
           session.sent.voice.count,
@@ -69,6 +77,28 @@ export class VerificationStore {
       },
     ])
     return written.ok
+  }
+
+  /** Notes who sent the code of a delivery; another code may have been noted meanwhile, and then it is no news. */
+  async noteSender(delivery: string, sender: string, check: string): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: 'UPDATE verification_sessions SET sender = $1, sender_check = $2 WHERE delivery = $3',
+        args: [sender, check, delivery],
+      },
+    ])
+  }
+
+  /** A newest code that did not come may be asked for again at once; of an older one nothing is to be done. */
+  async noteFailure(delivery: string, transport: Transport, sender: string): Promise<void> {
+    const column = transport === 'sms' ? 'sms' : 'voice'
+    await this.#sql.write([
+      {
+        sql: `UPDATE verification_sessions SET last_${column}_at_ms = 0, failed_sender = $1
+              WHERE delivery = $2 AND verified = 0`,
+        args: [sender, delivery],
+      },
+    ])
   }
 
   /** Spends one attempt, before the code is looked at; false if there was none left. */
@@ -106,6 +136,8 @@ export type NewCode = {
   readonly sentAtMs: number
   readonly expiresAtMs: number
   readonly attempts: number
+  /** By what providers name it; of no other code, and never empty. */
+  readonly delivery: string
 }
 
 const toSession = (row: SqlRow): Session => ({
@@ -120,4 +152,7 @@ const toSession = (row: SqlRow): Session => ({
   codeExpiresAtMs: row['code_expires_at_ms'] as number,
   attemptsLeft: row['attempts_left'] as number,
   verified: row['verified'] === 1,
+  sender: row['sender'] as string,
+  senderCheck: row['sender_check'] as string,
+  failedSender: row['failed_sender'] as string,
 })

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openRules } from '../../../test/chat-rules.ts'
 import { Telephone } from '../../../test/person.ts'
 import { newNumber } from '../../../test/sample-account.ts'
-import type { CodeSender } from './senders.ts'
+import { type CodeSender, TRANSPORTS } from './senders/sender.ts'
 import { ATTEMPTS_PER_CODE, CODE_DIGITS, LIFETIME_MS } from './verification.ts'
 
 const SECOND_MS = 1000
@@ -28,6 +28,8 @@ async function openSession(t: TestContext, senders?: readonly CodeSender[]) {
 
 const wrong = (code: string) => (code === '000000' ? '000001' : '000000')
 const broken: CodeSender = {
+  name: 'broken',
+  transports: TRANSPORTS,
   async send() {
     throw new Error('no line')
   },
@@ -175,10 +177,12 @@ test('the senders after one that succeeded are left alone', async (t) => {
   assert.deepEqual([first.codes.length, second.codes.length], [1, 0])
 })
 
-test('a code that nobody could send is unavailable, and counts as sent', async (t) => {
+test('a code that nobody could send is told as such, and counts as sent', async (t) => {
   const { request } = await openSession(t, [broken, broken])
   const answered = await request()
-  assert.deepEqual([answered.kind, answered.session.nextSms], ['unavailable', 60])
+  assert.ok(answered.kind === 'not-sent')
+  assert.deepEqual(answered.failure, { reason: 'providerUnavailable', permanentFailure: false })
+  assert.equal(answered.session.nextSms, 60)
   assert.equal((await request()).kind, 'too-soon')
 })
 

@@ -10,7 +10,15 @@ import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
 import type { ChatEvents } from '../events.ts'
 import { readPhoneNumber } from './phone-number.ts'
-import type { CodeSender, Transport } from './senders.ts'
+import { type Dispatch, SenderChain } from './senders/chain.ts'
+import type {
+  CheckOutcome,
+  ClientKind,
+  CodeSender,
+  PostedReport,
+  SenderFailure,
+  Transport,
+} from './senders/sender.ts'
 import { type Session, VerificationStore } from './store.ts'
 
 export const CODE_DIGITS = 6
@@ -40,12 +48,27 @@ export type Opened =
 /** `conflict`: verified already, or nothing to be entered. `too-soon`: wait as the session says. */
 export type Answered =
   | {
-      readonly kind: 'ok' | 'conflict' | 'too-soon' | 'unavailable'
+      readonly kind: 'ok' | 'conflict' | 'too-soon'
       readonly session: SessionView
       /** With `too-soon`: when the call can succeed; nothing if it never can. */
       readonly retryAfterSeconds?: number | undefined
     }
   | { readonly kind: 'not-found' }
+
+/** `unavailable`: the number can't be reached by this transport. `not-sent`: no sender took the code, or did not say. */
+export type Requested =
+  | Answered
+  | { readonly kind: 'unavailable'; readonly session: SessionView; readonly retryAfterSeconds?: undefined }
+  | {
+      readonly kind: 'not-sent'
+      readonly failure: SenderFailure
+      readonly session: SessionView
+      readonly retryAfterSeconds?: undefined
+    }
+
+/** What a client says of itself when it asks for a code. */
+export type Asking = { readonly languages: readonly string[]; readonly client: ClientKind }
+const NOTHING_SAID: Asking = { languages: [], client: 'unknown' }
 
 /** `statement` uses the session up, in the transaction that relies on it. */
 export type SessionProof =
@@ -69,7 +92,7 @@ export class Verification {
   readonly #clock: Clock
   readonly #random: Random
   readonly #limits: Limits
-  readonly #senders: readonly CodeSender[]
+  readonly #senders: SenderChain
   readonly #events: ChatEvents
   readonly #onVerified: OnVerified[] = []
 
@@ -78,7 +101,7 @@ export class Verification {
     this.#clock = options.clock
     this.#random = options.random
     this.#limits = options.limits
-    this.#senders = options.senders
+    this.#senders = new SenderChain(options)
     this.#events = options.events
   }
 
@@ -98,23 +121,35 @@ export class Verification {
   }
 
   /** Sends a code; the one before it is worth nothing from then on. */
-  async requestCode(id: string, transport: Transport): Promise<Answered> {
+  async requestCode(id: string, transport: Transport, asking = NOTHING_SAID): Promise<Requested> {
     const session = await this.#store.read(id, this.#clock.nowMs())
     if (!session) return { kind: 'not-found' }
     if (session.verified) return { kind: 'conflict', session: this.#view(session) }
     if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0) return this.#tooSoon(session, transport)
+    if (!this.#senders.knows(transport)) return { kind: 'unavailable', session: this.#view(session) }
     const code = this.#random.digits(CODE_DIGITS)
+    const delivery = this.#random.bytes(18).toString('base64url')
     const sentAtMs = this.#clock.nowMs()
     const noted = await this.#store.noteCode(session, transport, {
       digest: digestOf(id, code),
       sentAtMs,
       expiresAtMs: sentAtMs + LIFETIME_MS,
       attempts: ATTEMPTS_PER_CODE,
+      delivery,
     })
     if (!noted) return this.#tooSoon(await this.#read(id), transport)
-    const delivered = await this.#send(session.e164, transport, code)
-    this.#events.codeSent(transport, delivered)
-    return { kind: delivered ? 'ok' : 'unavailable', session: this.#view(await this.#read(id)) }
+    const request = { to: session.e164, transport, code, delivery, ...asking }
+    const dispatch = await this.#senders.send(request, session.failedSender)
+    if (dispatch.kind === 'closed') throw new Refusal('unavailable')
+    await this.#noteDispatch(delivery, transport, dispatch)
+    return this.#answer(await this.#read(id), transport, dispatch)
+  }
+
+  /** A provider tells what became of a code; false if it was not the provider. */
+  async report(sender: string, posted: PostedReport): Promise<boolean> {
+    const report = this.#senders.read(sender, posted)
+    if (report?.state === 'failed') await this.#store.noteFailure(posted.delivery, report.transport, sender)
+    return report !== undefined
   }
 
   /** A wrong code is no failure of the call: the session tells that it is not verified. */
@@ -125,10 +160,17 @@ export class Verification {
     const spent =
       !session.verified && session.codeDigest !== undefined && (await this.#store.spendAttempt(id, nowMs))
     if (!spent) return { kind: 'conflict', session: this.#view(session) }
-    const right = sameSecret(digestOf(id, code), session.codeDigest!)
-    this.#events.codeEntered(right)
-    if (right) await this.#verify(session, nowMs + LIFETIME_MS)
+    const checked = await this.#check(session, code)
+    if (checked === 'unavailable') throw new Refusal('unavailable')
+    if (checked === 'over') return { kind: 'conflict', session: this.#view(await this.#read(id)) }
+    this.#events.codeEntered(checked === 'right')
+    if (checked === 'right') await this.#verify(session, nowMs + LIFETIME_MS)
     return { kind: 'ok', session: this.#view(await this.#read(id)) }
+  }
+
+  /** Whoever waits for a provider waits no longer. */
+  close(): void {
+    this.#senders.close()
   }
 
   /** Registers what is written together with the proof of a number. */
@@ -162,17 +204,39 @@ export class Verification {
     return { kind: 'too-soon', session: this.#view(session), retryAfterSeconds }
   }
 
-  /** Tries the senders in their order. */
-  async #send(to: E164, transport: Transport, code: string): Promise<boolean> {
-    for (const sender of this.#senders) {
-      try {
-        await sender.send(to, transport, code)
-        return true
-      } catch {
-        // The next one may do it; what was wrong is for the sender to count, without number or code.
+  async #noteDispatch(delivery: string, transport: Transport, dispatch: Dispatch): Promise<void> {
+    const { kind, sender } = dispatch
+    this.#events.codeSent(transport, kind === 'sent')
+    if (kind === 'sent') await this.#store.noteSender(delivery, sender, dispatch.check ?? '')
+    if (kind === 'unknown') await this.#store.noteFailure(delivery, transport, sender)
+  }
+
+  #answer(
+    session: Session,
+    transport: Transport,
+    dispatch: Exclude<Dispatch, { kind: 'closed' }>,
+  ): Requested {
+    const view = this.#view(session)
+    switch (dispatch.kind) {
+      case 'sent':
+        return { kind: 'ok', session: view }
+      case 'not-allowed':
+        return { kind: 'unavailable', session: view }
+      case 'rate-limited': {
+        const ownSeconds = waitSeconds(session, transport, this.#clock.nowMs()) ?? 0
+        const retryAfterSeconds = Math.max(ownSeconds, dispatch.retryAfterSeconds ?? 0)
+        return { kind: 'too-soon', session: view, retryAfterSeconds }
       }
+      case 'refused':
+        return { kind: 'not-sent', session: view, failure: failureOf(dispatch) }
+      case 'unknown':
+        return { kind: 'not-sent', session: view, failure: UNKNOWN_FAILURE }
     }
-    return false
+  }
+
+  async #check({ id, sender, senderCheck, codeDigest }: Session, code: string): Promise<CheckOutcome> {
+    if (senderCheck !== '') return this.#senders.check(sender, senderCheck, code)
+    return sameSecret(digestOf(id, code), codeDigest!) ? 'right' : 'wrong'
   }
 
   #view(session: Session): SessionView {
@@ -182,8 +246,8 @@ export class Verification {
       open && session.codeDigest !== undefined && session.attemptsLeft > 0 && session.codeExpiresAtMs > nowMs
     return {
       id: session.id,
-      nextSms: open ? waitSeconds(session, 'sms', nowMs) : null,
-      nextCall: open ? waitSeconds(session, 'voice', nowMs) : null,
+      nextSms: open && this.#senders.knows('sms') ? waitSeconds(session, 'sms', nowMs) : null,
+      nextCall: open && this.#senders.knows('voice') ? waitSeconds(session, 'voice', nowMs) : null,
       nextVerificationAttempt: enterable ? 0 : null,
       allowedToRequestCode: open,
       requestedInformation: [],
@@ -199,5 +263,11 @@ function waitSeconds(session: Session, transport: Transport, nowMs: number): num
   const afterS = RESEND_AFTER_S[count - 1]
   return afterS === undefined ? null : Math.max(0, Math.ceil((lastAtMs + afterS * 1000 - nowMs) / 1000))
 }
+
+const failureOf = ({ reason, permanentFailure }: SenderFailure): SenderFailure => ({
+  reason,
+  permanentFailure,
+})
+const UNKNOWN_FAILURE: SenderFailure = { reason: 'providerUnavailable', permanentFailure: false }
 
 const digestOf = (id: string, code: string): Buffer => createHash('sha256').update(`${id}:${code}`).digest()

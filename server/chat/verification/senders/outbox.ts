@@ -1,18 +1,13 @@
-// Where codes go. The console's outbox is the first of them (design §7).
+// The sender `console`: codes go to a file for the operator (design §7).
 import { appendFile, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { E164 } from '../../../wire/types.ts'
-import type { Clock } from '../../kit/clock.ts'
-
-export type Transport = 'sms' | 'voice'
-
-export interface CodeSender {
-  /** Rejects if the code could not be sent. The code must never be logged. */
-  send(to: E164, transport: Transport, code: string): Promise<void>
-}
+import type { Clock } from '../../../kit/clock.ts'
+import { type CodeRequest, type CodeSender, type SendOutcome, TRANSPORTS } from './sender.ts'
 
 /** Appends each code to a file that only the operator can read, one JSON object a line. */
 export class OutboxSender implements CodeSender {
+  readonly name = 'console'
+  readonly transports = TRANSPORTS
   readonly #file: string
   readonly #clock: Clock
 
@@ -21,9 +16,10 @@ export class OutboxSender implements CodeSender {
     this.#clock = clock
   }
 
-  async send(to: E164, transport: Transport, code: string): Promise<void> {
+  async send({ to, transport, code }: CodeRequest): Promise<SendOutcome> {
     const line = JSON.stringify({ at: this.#clock.nowMs(), to, transport, code })
     await mkdir(dirname(this.#file), { recursive: true })
     await appendFile(this.#file, `${line}\n`, { mode: 0o600 })
+    return { kind: 'sent' }
   }
 }

@@ -1,0 +1,23 @@
+// The senders that the configuration names, in its order. What a sender needs is loaded only if it is named.
+import type { Clock } from '../../../kit/clock.ts'
+import type { Config } from '../../../kit/config.ts'
+import { OutboxSender } from './outbox.ts'
+import type { CodeSender } from './sender.ts'
+
+export type SenderSurroundings = {
+  /** The file of the sender `console`. */
+  readonly outbox: string
+  readonly clock: Clock
+}
+
+type Open = (config: Config['registration'], surroundings: SenderSurroundings) => Promise<CodeSender>
+
+const OPEN: Readonly<Record<Config['registration']['senders'][number], Open>> = {
+  console: async (_, { outbox, clock }) => new OutboxSender(outbox, clock),
+}
+
+/** Throws a `ConfigError` where the configuration of a sender can't be used. */
+export const openSenders = (
+  config: Config['registration'],
+  surroundings: SenderSurroundings,
+): Promise<CodeSender[]> => Promise.all(config.senders.map((name) => OPEN[name](config, surroundings)))
