@@ -7,6 +7,7 @@ type Loaded = { readonly command: Command }
 const COMMANDS: Readonly<Record<string, () => Promise<Loaded>>> = {
   up: () => import('./commands/up.ts'),
   status: () => import('./commands/status.ts'),
+  secrets: () => import('./commands/secrets.ts'),
   openapi: () => import('./commands/openapi.ts'),
 }
 

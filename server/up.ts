@@ -194,7 +194,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const statusCall = statusOf(config.roles, counters, clock)
   const control = await ControlDoor.open({
     ...{ dataFolder: config.data, onBug },
-    calls: [statusCall, ...chat.control],
+    calls: [statusCall, uploadKeys.call, ...chat.control],
   }).catch(async (error) => {
     await doors.close(0)
     await close()

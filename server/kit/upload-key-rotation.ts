@@ -1,7 +1,9 @@
 // The upload keys of a running process follow its file of secrets, whoever changes it: this process, another that
 // shares the folder, or a command while none runs.
+import { z } from 'zod'
 import type { Clock, Timer } from './clock.ts'
-import { PrivateFolder } from './private-folder.ts'
+import { type ControlCall, ControlError, controlCall } from './control.ts'
+import { PrivateFolder, SecretsError } from './private-folder.ts'
 import { changeUploadKeys, SECRETS_FILE, type Secrets } from './secrets.ts'
 import {
   forgotten,
@@ -69,6 +71,20 @@ export class UploadKeyRotation {
       secrets.uploads.become(keys)
       return signsFromMs
     })
+  }
+
+  /** For `heliograph secrets rotate uploads`. */
+  get call(): ControlCall {
+    return controlCall(
+      'secrets rotate uploads',
+      z.strictObject({ forgetOld: z.boolean() }),
+      async (options) => {
+        const signsFromMs = await this.rotate(options).catch((error) => {
+          throw error instanceof SecretsError ? new ControlError(error.message) : error
+        })
+        return { signsFromMs }
+      },
+    )
   }
 
   /** Takes what is in the file, if it is another than at the last look, and removes from it what has ended. */

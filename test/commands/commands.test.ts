@@ -9,7 +9,8 @@ import { ServerProcess } from '../server-process.ts'
 test('the help names every command', async () => {
   const { code, out } = await heliograph()
   assert.equal(code, 0)
-  for (const name of ['up', 'status', 'openapi']) assert.match(out, new RegExp(`^ +heliograph ${name} `, 'm'))
+  for (const name of ['up', 'status', 'secrets', 'openapi'])
+    assert.match(out, new RegExp(`^ +heliograph ${name} `, 'm'))
   assert.deepEqual(await heliograph('help'), { code: 0, out, err: '' })
 })
 
@@ -20,6 +21,8 @@ test('what is typed wrong is told in one sentence', async () => {
     [['up', '--port', 'x'], /^heliograph: --port needs a number from 0 to 65535\./],
     [['up', '--colour'], /^heliograph: .*--colour/],
     [['up', '--config', '/nowhere.yaml'], /^heliograph: .*\/nowhere\.yaml/],
+    [['secrets', 'rotate', 'all'], /^heliograph: Say what: heliograph secrets rotate uploads/],
+    [['secrets', 'rotate', 'uploads', '--data', '/nowhere'], /^heliograph: No server runs on \/nowhere/],
     [['status', '--data', '/nowhere'], /^heliograph: No server runs on \/nowhere/],
   ] as const) {
     const { code, out, err } = await heliograph(...args)
