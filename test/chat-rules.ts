@@ -51,7 +51,7 @@ import { ReportStore } from '../server/chat/reports/store.ts'
 import { Totp } from '../server/chat/totp/totp.ts'
 import { Usernames } from '../server/chat/usernames/usernames.ts'
 import type { CodeSender } from '../server/chat/verification/senders/sender.ts'
-import { Verification } from '../server/chat/verification/verification.ts'
+import { Verification, type VerificationOptions } from '../server/chat/verification/verification.ts'
 import { type BackupObjects, noBackupObjects } from '../server/kit/backup-objects.ts'
 import { MemoryBus } from '../server/kit/bus.ts'
 import { ManualClock } from '../server/kit/clock.ts'
@@ -75,6 +75,7 @@ export type RulesOptions = {
   readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
+  readonly verification?: Partial<Pick<VerificationOptions, 'demanded' | 'captcha' | 'push'>>
   readonly backups?: Partial<Pick<BackupCredentialsOptions, 'level'>>
   readonly objects?: BackupObjects
   readonly attachments?: Partial<Pick<AttachmentsOptions, 'maxBytes' | 'cdn'>>
@@ -223,12 +224,9 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const provisioning = new Provisioning({ bus, clock, random, limits, events })
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
   const verification = new Verification({
-    sql,
-    clock,
-    random,
-    limits,
-    senders: options.senders ?? [],
-    events,
+    ...{ sql, clock, random, limits, senders: options.senders ?? [], events },
+    ...{ demanded: false, captcha: undefined, push: undefined, secret: Buffer.alloc(32, 4) },
+    ...options.verification,
   })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)

@@ -248,7 +248,13 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     ...{ accounts, readers, queues, clock, events, onBug },
     idlePrimaryMs: config.clients.idlePrimaryDays * DAY_MS,
   })
-  const verification = new Verification({ sql, clock, random, limits, senders: options.senders, events })
+  const verification = new Verification({
+    ...{ sql, clock, random, limits, senders: options.senders, events },
+    demanded: config.registration.captcha === 'on',
+    captcha: options.captcha,
+    push: options.challengePush,
+    secret: secrets.verificationSecret,
+  })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
   verification.onVerified((e164) => recovery.verified(e164))

@@ -55,6 +55,7 @@ test('a file of an older version keeps its keys and gets those that came later',
     turnSecret: __,
     reportSecret: ___,
     groupTokenSecret: ____,
+    verificationSecret: _____,
     ...old
   } = JSON.parse(readFileSync(fileIn(folder), 'utf8'))
   delete old.externalServices.svrb
@@ -65,6 +66,7 @@ test('a file of an older version keeps its keys and gets those that came later',
   assert.deepEqual(again.turnSecret, secrets.turnSecret)
   assert.deepEqual(again.reportSecret, secrets.reportSecret)
   assert.deepEqual(again.groupTokenSecret, secrets.groupTokenSecret)
+  assert.deepEqual(again.verificationSecret, secrets.verificationSecret)
   assert.deepEqual(again.uploads.signing(0), secrets.uploads.signing(0))
   assert.deepEqual(again.externalServices.svrb, secrets.externalServices.svrb)
 })
@@ -79,12 +81,12 @@ test('processes that start at once agree', async () => {
 test('symmetric keys are 32 bytes, and no two are the same', async () => {
   const secrets = await openSecrets(newFolder())
   const { databaseKey, linkDeviceSecret, externalServices, uploads, turnSecret } = secrets
-  const { reportSecret, groupTokenSecret } = secrets
+  const { reportSecret, groupTokenSecret, verificationSecret } = secrets
   const services = Object.values(externalServices).flatMap(({ secret, userIdKey }) => [secret, userIdKey])
-  const own = [databaseKey, linkDeviceSecret, turnSecret, reportSecret, groupTokenSecret]
+  const own = [databaseKey, linkDeviceSecret, turnSecret, reportSecret, groupTokenSecret, verificationSecret]
   const keys = [...own, uploads.signing(0).bearerKey, ...services].map((key) => Buffer.from(key))
   for (const key of keys) assert.equal(key.length, 32)
-  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 14)
+  assert.equal(new Set(keys.map((key) => key.toString('hex'))).size, 15)
 })
 
 test('a client that knows the public keys trusts what the secret ones sign', async () => {

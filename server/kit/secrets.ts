@@ -54,6 +54,7 @@ const stored = z.strictObject({
   turnSecret: symmetricKey,
   reportSecret: symmetricKey,
   groupTokenSecret: symmetricKey,
+  verificationSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
@@ -68,6 +69,7 @@ const added = z.looseObject({
   turnSecret: z.unknown().default(newKey),
   reportSecret: z.unknown().default(newKey),
   groupTokenSecret: z.unknown().default(newKey),
+  verificationSecret: z.unknown().default(newKey),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -94,6 +96,7 @@ function newSecrets(): z.input<typeof stored> {
     turnSecret: newKey(),
     reportSecret: newKey(),
     groupTokenSecret: newKey(),
+    verificationSecret: newKey(),
   }
 }
 
@@ -155,6 +158,11 @@ export class Secrets {
   /** Signs what members of groups show to the server of group calls, which shares it. */
   get groupTokenSecret(): Buffer {
     return this.#keys.groupTokenSecret
+  }
+
+  /** Hides numbers and addresses in what is counted of codes, and makes the push challenges of new phones. */
+  get verificationSecret(): Buffer {
+    return this.#keys.verificationSecret
   }
 
   /** Proves that a message was delivered, to who reports it. */

@@ -35,6 +35,7 @@ export const verificationRoutes = {
     path: '/v1/verification/session',
     auth: 'none',
     summary: 'Opens a session that proves a phone number',
+    limiters: ['verificationSession'],
     body: json(CreateSession),
     replies: {
       200: session,
@@ -46,7 +47,8 @@ export const verificationRoutes = {
     method: 'PATCH',
     path: '/v1/verification/session/:sessionId',
     auth: 'none',
-    summary: 'Answers a challenge of the session',
+    summary: 'Answers what the session asks for: a captcha or a push challenge',
+    limiters: ['verificationPushChallenge', 'verificationCaptcha'],
     params,
     body: json(CreateSession.omit({ number: true })),
     replies: { 200: session, 400: nothing, 403: session, 404: nothing, 429: session },

@@ -35,6 +35,9 @@ export type ChallengesOptions = {
   readonly onBug: (error: unknown, where: string) => void
 }
 
+/** What came with a captcha's solution. */
+export type Answered = Pick<Solution, 'captcha' | 'remoteAddress' | 'userAgent'>
+
 const CHALLENGE_BYTES = 16
 const LIFETIME_MS = 300_000
 const EXPIRE_EVERY_MS = 3_600_000
@@ -65,7 +68,7 @@ export class Challenges {
   }
 
   /** Refuses (400) what is no solution of a captcha; false if it is a wrong one. */
-  async answerCaptcha(caller: DeviceAddress, solution: Omit<Solution, 'action' | 'aci'>): Promise<boolean> {
+  async answerCaptcha(caller: DeviceAddress, solution: Answered): Promise<boolean> {
     const { accounts, limits, captcha, events } = this.#options
     const { account } = await accounts.of(caller)
     await limits.take('captchaChallengeAttempt', account.aci)

@@ -15,7 +15,7 @@ async function openStore(open: OpenEngine) {
   const read = async (id: string, nowMs = NOW_MS) => (await store.read(id, nowMs))!
   const openSession = async (expiresAtMs = NOW_MS + LIFETIME_MS) => {
     const id = randomUUID()
-    await store.open(id, newNumber(), expiresAtMs, NOW_MS)
+    await store.open({ id, e164: newNumber(), expiresAtMs, wantsCaptcha: false }, NOW_MS)
     return id
   }
   return { sql, store, read, openSession }
@@ -33,7 +33,7 @@ const newCode = (fields: Partial<NewCode> = {}): NewCode => ({
 forEachEngine('a new session has no code, and is there until it expires', async (open) => {
   const { store } = await openStore(open)
   const e164 = newNumber()
-  await store.open('id', e164, NOW_MS + 10, NOW_MS)
+  await store.open({ id: 'id', e164, expiresAtMs: NOW_MS + 10, wantsCaptcha: false }, NOW_MS)
   const never = { count: 0, lastAtMs: 0 }
   const expected = {
     id: 'id',
@@ -46,6 +46,8 @@ forEachEngine('a new session has no code, and is there until it expires', async 
     sender: '',
     senderCheck: '',
     failedSender: '',
+    wantsCaptcha: false,
+    wantsPush: false,
   }
   assert.deepEqual(plain(await store.read('id', NOW_MS + 9)), expected)
   assert.equal(await store.read('id', NOW_MS + 10), undefined)

@@ -19,6 +19,9 @@ export type Session = {
   readonly senderCheck: string
   /** Whose code did not come, so far as we know: the next code is tried by others first. */
   readonly failedSender: string
+  /** What its client still has to show; one of both is enough. */
+  readonly wantsCaptcha: boolean
+  readonly wantsPush: boolean
 }
 
 /** Every change names what it relies on, so that two at once cannot both count. */
@@ -30,7 +33,7 @@ export class VerificationStore {
   }
 
   /** Opens a session and sweeps out some that are over. */
-  async open(id: string, e164: E164, expiresAtMs: number, nowMs: number): Promise<void> {
+  async open({ id, e164, expiresAtMs, wantsCaptcha }: NewSession, nowMs: number): Promise<void> {
     await this.#sql.write([
       {
         sql: `DELETE FROM verification_sessions WHERE id IN
@@ -39,8 +42,9 @@ export class VerificationStore {
       },
       {
         sql: `INSERT INTO verification_sessions (id, e164, expires_at_ms, sms_sent, voice_sent, last_sms_at_ms,
-                last_voice_at_ms, code_expires_at_ms, attempts_left, verified) VALUES ($1, $2, $3, 0, 0, 0, 0, 0, 0, 0)`,
-        args: [id, e164, expiresAtMs],
+                last_voice_at_ms, code_expires_at_ms, attempts_left, verified, wants_captcha)
+              VALUES ($1, $2, $3, 0, 0, 0, 0, 0, 0, 0, $4)`,
+        args: [id, e164, expiresAtMs, wantsCaptcha ? 1 : 0],
       },
     ])
   }
@@ -51,6 +55,29 @@ export class VerificationStore {
       [id, nowMs],
     )
     return row && toSession(row)
+  }
+
+  /** Notes that a push challenge goes out; false if nothing has to be shown any more, or `max` went out before. */
+  async notePush(id: string, max: number): Promise<boolean> {
+    const written = await this.#sql.write([
+      {
+        sql: `UPDATE verification_sessions SET wants_push = 1, pushes_sent = pushes_sent + 1
+              WHERE id = $1 AND wants_captcha + wants_push > 0 AND pushes_sent < $2`,
+        args: [id, max],
+        must: 1,
+      },
+    ])
+    return written.ok
+  }
+
+  /** Nothing has to be shown any more. */
+  async admit(id: string): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: 'UPDATE verification_sessions SET wants_captcha = 0, wants_push = 0 WHERE id = $1',
+        args: [id],
+      },
+    ])
   }
 
   /** Notes a new code; false if another was noted since `session` was read. */
@@ -131,6 +158,13 @@ export class VerificationStore {
   }
 }
 
+export type NewSession = {
+  readonly id: string
+  readonly e164: E164
+  readonly expiresAtMs: number
+  readonly wantsCaptcha: boolean
+}
+
 export type NewCode = {
   readonly digest: Uint8Array
   readonly sentAtMs: number
@@ -155,4 +189,6 @@ const toSession = (row: SqlRow): Session => ({
   sender: row['sender'] as string,
   senderCheck: row['sender_check'] as string,
   failedSender: row['failed_sender'] as string,
+  wantsCaptcha: row['wants_captcha'] === 1,
+  wantsPush: row['wants_push'] === 1,
 })

@@ -8,6 +8,7 @@ import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
+import type { PushToken } from '../challenges/push.ts'
 import type { ChatEvents } from '../events.ts'
 import { readPhoneNumber } from './phone-number.ts'
 import { type Dispatch, SenderChain } from './senders/chain.ts'
@@ -19,25 +20,14 @@ import type {
   SenderFailure,
   Transport,
 } from './senders/sender.ts'
+import { type Answers, SessionChallenges, type SessionChallengesOptions } from './session-challenges.ts'
+import { type SessionView, viewOf, waitSeconds } from './session-view.ts'
 import { type Session, VerificationStore } from './store.ts'
 
 export const CODE_DIGITS = 6
 /** A session and its code last this long after the code was sent; a verified one this long after that. */
 export const LIFETIME_MS = 600_000
 export const ATTEMPTS_PER_CODE = 5
-/** Seconds to wait before the second, third, … code of a session; after the last there is none. */
-const RESEND_AFTER_S = [60, 120, 240, 480]
-
-/** A session as its client sees it; times are seconds from now, null is not possible. */
-export type SessionView = {
-  readonly id: string
-  readonly nextSms: number | null
-  readonly nextCall: number | null
-  readonly nextVerificationAttempt: number | null
-  readonly allowedToRequestCode: boolean
-  readonly requestedInformation: ('pushChallenge' | 'captcha')[]
-  readonly verified: boolean
-}
 
 export type Opened =
   | { readonly kind: 'opened'; readonly session: SessionView }
@@ -45,7 +35,7 @@ export type Opened =
   | { readonly kind: 'not-normalized'; readonly normalized: E164 }
   | { readonly kind: 'obsolete' }
 
-/** `conflict`: verified already, or nothing to be entered. `too-soon`: wait as the session says. */
+/** `conflict`: verified already, nothing to be entered, or something to be shown first. `too-soon`: wait as the session says. */
 export type Answered =
   | {
       readonly kind: 'ok' | 'conflict' | 'too-soon'
@@ -66,9 +56,22 @@ export type Requested =
       readonly retryAfterSeconds?: undefined
     }
 
-/** What a client says of itself when it asks for a code. */
-export type Asking = { readonly languages: readonly string[]; readonly client: ClientKind }
-const NOTHING_SAID: Asking = { languages: [], client: 'unknown' }
+/** `wrong`: the captcha or the push challenge was. */
+export type Updated =
+  | {
+      readonly kind: 'ok' | 'wrong' | 'too-soon'
+      readonly session: SessionView
+      readonly retryAfterSeconds?: number | undefined
+    }
+  | { readonly kind: 'not-found' }
+
+/** What a client says of itself when it asks for a code, and from where. */
+export type Asking = {
+  readonly languages: readonly string[]
+  readonly client: ClientKind
+  readonly remoteAddress: string
+}
+const NOTHING_SAID: Asking = { languages: [], client: 'unknown', remoteAddress: 'unknown' }
 
 /** `statement` uses the session up, in the transaction that relies on it. */
 export type SessionProof =
@@ -85,7 +88,7 @@ export type VerificationOptions = {
   readonly limits: Limits
   readonly senders: readonly CodeSender[]
   readonly events: ChatEvents
-}
+} & Omit<SessionChallengesOptions, 'store'>
 
 export class Verification {
   readonly #store: VerificationStore
@@ -94,6 +97,7 @@ export class Verification {
   readonly #limits: Limits
   readonly #senders: SenderChain
   readonly #events: ChatEvents
+  readonly #challenges: SessionChallenges
   readonly #onVerified: OnVerified[] = []
 
   constructor(options: VerificationOptions) {
@@ -103,16 +107,35 @@ export class Verification {
     this.#limits = options.limits
     this.#senders = new SenderChain(options)
     this.#events = options.events
+    this.#challenges = new SessionChallenges({ ...options, store: this.#store })
   }
 
-  async open(number: string): Promise<Opened> {
+  /** To `pushToken` goes a challenge, if one is asked for at all. */
+  async open(number: string, pushToken?: PushToken): Promise<Opened> {
     const phone = readPhoneNumber(number)
     if (phone.kind !== 'valid') return phone
     await this.#limits.take('verificationSession', canonicalForm(phone.e164))
     const id = this.#random.bytes(24).toString('base64url')
     const nowMs = this.#clock.nowMs()
-    await this.#store.open(id, phone.e164, nowMs + LIFETIME_MS, nowMs)
+    const { e164 } = phone
+    const wantsCaptcha = this.#challenges.demanded
+    await this.#store.open({ id, e164, expiresAtMs: nowMs + LIFETIME_MS, wantsCaptcha }, nowMs)
+    if (pushToken) await this.#challenges.sendPush(id, pushToken)
     return { kind: 'opened', session: this.#view(await this.#read(id)) }
+  }
+
+  /** What a client shows, that no machine asks. What is right is kept, whatever else was wrong. */
+  async update(id: string, answers: Answers): Promise<Updated> {
+    const session = await this.#store.read(id, this.#clock.nowMs())
+    if (!session) return { kind: 'not-found' }
+    try {
+      const right = await this.#challenges.answer(session, answers)
+      return { kind: right ? 'ok' : 'wrong', session: this.#view(await this.#read(id)) }
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.kind !== 'rate-limited') throw error
+      const { retryAfterSeconds } = error.detail
+      return { kind: 'too-soon', session: this.#view(await this.#read(id)), retryAfterSeconds }
+    }
   }
 
   async get(id: string): Promise<SessionView | undefined> {
@@ -124,9 +147,10 @@ export class Verification {
   async requestCode(id: string, transport: Transport, asking = NOTHING_SAID): Promise<Requested> {
     const session = await this.#store.read(id, this.#clock.nowMs())
     if (!session) return { kind: 'not-found' }
-    if (session.verified) return { kind: 'conflict', session: this.#view(session) }
+    const view = this.#view(session)
+    if (!view.allowedToRequestCode) return { kind: 'conflict', session: view }
     if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0) return this.#tooSoon(session, transport)
-    if (!this.#senders.knows(transport)) return { kind: 'unavailable', session: this.#view(session) }
+    if (!this.#senders.knows(transport)) return { kind: 'unavailable', session: view }
     const code = this.#random.digits(CODE_DIGITS)
     const delivery = this.#random.bytes(18).toString('base64url')
     const sentAtMs = this.#clock.nowMs()
@@ -138,7 +162,8 @@ export class Verification {
       delivery,
     })
     if (!noted) return this.#tooSoon(await this.#read(id), transport)
-    const request = { to: session.e164, transport, code, delivery, ...asking }
+    const { languages, client } = asking
+    const request = { to: session.e164, transport, code, delivery, languages, client }
     const dispatch = await this.#senders.send(request, session.failedSender)
     if (dispatch.kind === 'closed') throw new Refusal('unavailable')
     await this.#noteDispatch(delivery, transport, dispatch)
@@ -182,7 +207,7 @@ export class Verification {
   async prove(id: string, e164: E164): Promise<SessionProof> {
     const session = await this.#store.read(id, this.#clock.nowMs())
     if (!session) return { kind: 'unverified' }
-    if (session.e164 !== e164) return { kind: 'foreign-session' }
+    if (canonicalForm(session.e164) !== canonicalForm(e164)) return { kind: 'foreign-session' }
     return session.verified
       ? { kind: 'proven', statement: this.#store.consumption(id) }
       : { kind: 'unverified' }
@@ -240,28 +265,8 @@ export class Verification {
   }
 
   #view(session: Session): SessionView {
-    const nowMs = this.#clock.nowMs()
-    const open = !session.verified
-    const enterable =
-      open && session.codeDigest !== undefined && session.attemptsLeft > 0 && session.codeExpiresAtMs > nowMs
-    return {
-      id: session.id,
-      nextSms: open && this.#senders.knows('sms') ? waitSeconds(session, 'sms', nowMs) : null,
-      nextCall: open && this.#senders.knows('voice') ? waitSeconds(session, 'voice', nowMs) : null,
-      nextVerificationAttempt: enterable ? 0 : null,
-      allowedToRequestCode: open,
-      requestedInformation: [],
-      verified: session.verified,
-    }
+    return viewOf(session, this.#clock.nowMs(), (transport) => this.#senders.knows(transport))
   }
-}
-
-/** Seconds until another code may be sent that way; null if the session has had all it gets. */
-function waitSeconds(session: Session, transport: Transport, nowMs: number): number | null {
-  const { count, lastAtMs } = session.sent[transport]
-  if (count === 0) return 0
-  const afterS = RESEND_AFTER_S[count - 1]
-  return afterS === undefined ? null : Math.max(0, Math.ceil((lastAtMs + afterS * 1000 - nowMs) / 1000))
 }
 
 const failureOf = ({ reason, permanentFailure }: SenderFailure): SenderFailure => ({
