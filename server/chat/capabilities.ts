@@ -1,6 +1,5 @@
 // The capabilities of the chat server in their order. One may use those before it; what points back is registered here.
 
-import type { Aci } from '../../wire/types.ts'
 import { type BackupObjects, noBackupObjects } from '../kit/backup-objects.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'

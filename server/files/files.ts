@@ -2,7 +2,6 @@
 import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
-
 import { Housekeeping } from '../kit/housekeeping.ts'
 import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
