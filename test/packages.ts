@@ -5,7 +5,13 @@ import { delimiter, join } from 'node:path'
 
 type DebianPackage = { readonly name: string; readonly binary: string; readonly package: string }
 
-const PACKAGES: readonly DebianPackage[] = [{ name: 'PostgreSQL', binary: 'initdb', package: 'postgresql' }]
+const PACKAGES: readonly DebianPackage[] = [
+  { name: 'PostgreSQL', binary: 'initdb', package: 'postgresql' },
+  { name: 'OpenStack Swift', binary: 'swift-account-server', package: 'swift-account' },
+  { name: 'OpenStack Swift', binary: 'swift-container-server', package: 'swift-container' },
+  { name: 'OpenStack Swift', binary: 'swift-object-server', package: 'swift-object' },
+  { name: 'OpenStack Swift', binary: 'swift-proxy-server', package: 'swift-proxy' },
+]
 
 /** Debian keeps PostgreSQL's programs out of the PATH, a folder for each version. */
 const POSTGRES_ROOT = '/usr/lib/postgresql'

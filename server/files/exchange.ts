@@ -33,6 +33,7 @@ const STATUS: Readonly<Record<FileRefusalKind, number>> = {
   displaced: 409,
   'wrong-digest': 460,
   full: 507,
+  unavailable: 503,
 }
 
 export const statusOf = (refusal: FileRefusal): number => STATUS[refusal.kind]

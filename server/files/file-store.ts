@@ -13,7 +13,7 @@ export type Listed = { readonly name: string; readonly length: number }
 /** Bytes from `first` to `last`, both included. */
 export type Range = { readonly first: number; readonly last: number }
 
-/** One version of an object: whatever is put in its place meanwhile, what is read belongs to what was told. */
+/** One version of an object: whatever is put in its place meanwhile, what is read belongs to what was told, or it fails. */
 export type OpenFile = Stored & {
   /** Once; closes the file at its end. */
   read(range?: Range): Readable
@@ -78,6 +78,8 @@ export type FileRefusalKind =
   | 'displaced'
   | 'wrong-digest'
   | 'full'
+  /** The store is not to be had just now. What is there stays. */
+  | 'unavailable'
 
 /** What a store refuses. It is no bug. */
 export class FileRefusal extends Error {

@@ -53,6 +53,7 @@ const REFUSALS: Partial<Record<FileRefusalKind, readonly [S3Code, string]>> = {
   exists: ['PreconditionFailed', 'There is such an object: none is overwritten.'],
   displaced: ['OperationAborted', 'The same form was sent again meanwhile.'],
   'too-long': ['EntityTooLarge', 'The file is longer than the policy allows.'],
+  unavailable: ['ServiceUnavailable', 'The store is not to be had just now.'],
   incomplete: ['EntityTooSmall', 'The file is shorter than the policy allows.'],
 }
 

@@ -10,6 +10,7 @@ export const S3_STATUS = {
   EntityTooLarge: 400,
   OperationAborted: 409,
   PreconditionFailed: 412,
+  ServiceUnavailable: 503,
 } as const
 export type S3Code = keyof typeof S3_STATUS
 

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
-import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { LimiterName } from '../../kit/limiters.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
@@ -25,7 +24,6 @@ export type ChallengesOptions = {
   readonly accounts: Accounts
   readonly limits: Limits
   readonly clock: Clock
-  readonly housekeeping: Housekeeping
   readonly random: Random
   readonly events: ChatEvents
   /** Without one no captcha is offered or accepted. */
@@ -34,6 +32,7 @@ export type ChallengesOptions = {
   readonly push: ChallengePush | undefined
   /** Strangers that an account may write to in a day; 0 is no limit. */
   readonly strangersPerDay: number
+  readonly onBug: (error: unknown, where: string) => void
 }
 
 /** What came with a captcha's solution. */
@@ -49,11 +48,14 @@ export class Challenges {
   readonly #strangers: Strangers | undefined
 
   constructor(options: ChallengesOptions) {
-    const { clock, random, strangersPerDay: perDay, housekeeping } = options
+    const { clock, random, strangersPerDay: perDay, onBug } = options
     this.#options = options
     this.#store = new PushChallengeStore(options.sql)
     this.#strangers = perDay > 0 ? new Strangers({ clock, random, perDay }) : undefined
-    housekeeping.every(EXPIRE_EVERY_MS, 'challenges.expire', () => this.#store.expire(clock.nowMs()))
+    clock.every(
+      EXPIRE_EVERY_MS,
+      () => void this.#store.expire(clock.nowMs()).catch((error) => onBug(error, 'challenges.expire')),
+    )
   }
 
   /**

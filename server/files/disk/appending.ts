@@ -1,5 +1,4 @@
 // One source on its way into one file: in order, in large pieces, and stopped at any moment without losing what came.
-import type { FileHandle } from 'node:fs/promises'
 import { FileRefusal } from '../file-store.ts'
 import type { Quota } from './quota.ts'
 
@@ -7,7 +6,8 @@ import type { Quota } from './quota.ts'
 const PIECE_BYTES = 256 * 1024
 
 export type AppendingOptions = {
-  readonly handle: FileHandle
+  /** Puts bytes at an offset of the file; gives how many it took, at least one. */
+  readonly write: (bytes: Uint8Array, offset: number) => Promise<number>
   readonly offset: number
   readonly maxOffset: number
   readonly quota: Quota
@@ -72,12 +72,12 @@ export class Appending {
   }
 
   async #write(): Promise<void> {
-    const { handle, quota } = this.#options
+    const { write, quota } = this.#options
     const bytes = this.#pieceBytes
     this.#pieceBytes = 0
     quota.mustFit(bytes)
     for (let at = 0; at < bytes; ) {
-      const { bytesWritten } = await handle.write(this.#piece, at, bytes - at, this.#offset)
+      const bytesWritten = await write(this.#piece.subarray(at, bytes), this.#offset)
       quota.take(bytesWritten)
       this.#offset += bytesWritten
       at += bytesWritten

@@ -72,7 +72,9 @@ export class DiskUpload implements Upload {
     const { quota, clock } = this.#options
     const handle = await open(this.#path, 'r+')
     const maxOffset = this.length ?? this.maxBytes
-    const appending = new Appending({ handle, offset: this.#offset, maxOffset, quota })
+    const write = async (bytes: Uint8Array, at: number) =>
+      (await handle.write(bytes, 0, bytes.length, at)).bytesWritten
+    const appending = new Appending({ write, offset: this.#offset, maxOffset, quota })
     this.#appending = appending
     try {
       await appending.run(source)
