@@ -11,7 +11,7 @@ import { S3Client } from '../../server/files/bucket/s3-client.ts'
 import type { FileStore } from '../../server/files/file-store.ts'
 import { type Clock, ManualClock, systemClock } from '../../server/kit/clock.ts'
 import { systemRandom } from '../../server/kit/random.ts'
-import { sharedSwift, WHY_NO_SWIFT } from '../swift.ts'
+import { sharedSwift } from '../swift.ts'
 import { openDisk } from './disk.ts'
 
 export const STORES = ['disk', 'bucket', 'bucket, in parts'] as const
@@ -39,15 +39,15 @@ export function forEachStore(name: string, run: (open: OpenStore, t: TestContext
   for (const kind of STORES)
     test(`${name} (${kind})`, async (t) => {
       if (kind === 'disk') return run((options) => openOnDisk(t, options), t)
-      const access = await freshAccess(t, kind !== 'bucket')
-      if (!access) return t.skip(WHY_NO_SWIFT)
+      const access = await freshAccess(kind !== 'bucket')
+      if (!access) return t.skip('OpenStack Swift is not installed')
       const parts = (partBytes = 100_000) => (kind === 'bucket' ? {} : { partBytes })
       await run(({ maxBytes, partBytes } = {}) => openBucket(t, access, { maxBytes, ...parts(partBytes) }), t)
     })
 }
 
 /** A bucket of its own, or nothing where there is no Swift. */
-export async function freshAccess(t: TestContext, smallParts = false): Promise<S3Access | undefined> {
+export async function freshAccess(smallParts = false): Promise<S3Access | undefined> {
   const swift = await sharedSwift()
   return swift?.freshBucket({ smallParts })
 }
