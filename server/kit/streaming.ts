@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from './clock.ts'
+import { passed } from './passing-bytes.ts'
 import type { Headers } from './router.ts'
 
 export type StreamRequest = {
@@ -38,7 +39,9 @@ export async function* incoming(source: Source, clock: Clock, stallMs: number): 
       .catch(gone)
       .finally(() => stalled.cancel())
     if (next.done) break
-    yield next.value as Uint8Array
+    const chunk = next.value as Uint8Array
+    yield chunk
+    passed(chunk.length)
   }
   // Node ends a stream of HTTP/2 that was reset like one that is whole.
   if (source.aborted || source.rstCode || ('rstCode' in source && source.closed)) gone()
@@ -61,6 +64,7 @@ export async function outgoing(body: Readable, sink: Writable, clock: Clock, sta
     for await (const chunk of body) {
       moved = true
       yield chunk as Uint8Array
+      passed((chunk as Uint8Array).length)
     }
   }
   await pipeline(watched, sink).finally(() => {

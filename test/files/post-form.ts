@@ -19,15 +19,18 @@ export const formFields = (form: FormLike): [string, string][] => [
   ['x-amz-signature', form.signature],
 ]
 
-export function formBody(
-  fields: readonly (readonly [string, string])[],
-  content: Uint8Array | string,
-): Buffer {
+/** What comes before the file. */
+export function formHead(fields: readonly (readonly [string, string])[]): Buffer {
   const parts = fields.map(
     ([name, value]) =>
       `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\nContent-Length: ${Buffer.byteLength(value)}\r\n\r\n${value}\r\n`,
   )
-  const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n`
-  const end = `\r\n--${BOUNDARY}--\r\n`
-  return Buffer.concat([Buffer.from(parts.join('') + head), Buffer.from(content as string), Buffer.from(end)])
+  const file = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n`
+  return Buffer.from(parts.join('') + file)
 }
+export const formEnd = Buffer.from(`\r\n--${BOUNDARY}--\r\n`)
+
+export const formBody = (
+  fields: readonly (readonly [string, string])[],
+  content: Uint8Array | string,
+): Buffer => Buffer.concat([formHead(fields), Buffer.from(content as string), formEnd])
