@@ -85,7 +85,6 @@ function checkSupported({ registration, bus }: Config): void {
   const missing = [
     registration.mode === 'invite' && 'registration.mode: invite',
     registration.captcha === 'on' && 'registration.captcha: on',
-    registration.budgets === 'on' && 'registration.budgets: on',
     bus.engine === 'redis' && 'bus.engine: redis',
   ].find(Boolean)
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)

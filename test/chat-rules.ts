@@ -5,6 +5,7 @@ import {
   GenericServerSecretParams,
   ServerSecretParams,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
+import type { z } from 'zod'
 import { Accounts } from '../server/chat/accounts/accounts.ts'
 import { UnidentifiedAccess } from '../server/chat/accounts/unidentified-access.ts'
 import { Attachments, type AttachmentsOptions } from '../server/chat/attachments/attachments.ts'
@@ -50,11 +51,13 @@ import { Reports } from '../server/chat/reports/reports.ts'
 import { ReportStore } from '../server/chat/reports/store.ts'
 import { Totp } from '../server/chat/totp/totp.ts'
 import { Usernames } from '../server/chat/usernames/usernames.ts'
+import { Budgets } from '../server/chat/verification/budgets/budgets.ts'
 import type { CodeSender } from '../server/chat/verification/senders/sender.ts'
 import { Verification, type VerificationOptions } from '../server/chat/verification/verification.ts'
 import { type BackupObjects, noBackupObjects } from '../server/kit/backup-objects.ts'
 import { MemoryBus } from '../server/kit/bus.ts'
 import { ManualClock } from '../server/kit/clock.ts'
+import { codeBreaker, codes } from '../server/kit/config-codes.ts'
 import { Counters } from '../server/kit/counters.ts'
 import { externalServices } from '../server/kit/external-credentials.ts'
 import { fileUrls } from '../server/kit/file-urls.ts'
@@ -75,6 +78,9 @@ export type RulesOptions = {
   readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
   readonly senders?: readonly CodeSender[]
+  /** As in the configuration; without it codes cost nothing. */
+  readonly codes?: z.input<typeof codes>
+  readonly codeBreaker?: z.input<typeof codeBreaker>
   readonly verification?: Partial<Pick<VerificationOptions, 'demanded' | 'captcha' | 'push'>>
   readonly backups?: Partial<Pick<BackupCredentialsOptions, 'level'>>
   readonly objects?: BackupObjects
@@ -223,9 +229,25 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const transfers = new Transfers({ accounts, store: linkingStore, waits, limits, clock, onBug })
   const provisioning = new Provisioning({ bus, clock, random, limits, events })
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
+  const verificationSecret = Buffer.alloc(32, 4)
+  const budgets =
+    options.codes &&
+    new Budgets({
+      ...{ sql, clock, events, secret: verificationSecret },
+      ...{ codes: codes.parse(options.codes), codeBreaker: codeBreaker.parse(options.codeBreaker ?? {}) },
+    })
   const verification = new Verification({
-    ...{ sql, clock, random, limits, senders: options.senders ?? [], events },
-    ...{ demanded: false, captcha: undefined, push: undefined, secret: Buffer.alloc(32, 4) },
+    ...{
+      sql,
+      clock,
+      random,
+      limits,
+      senders: options.senders ?? [],
+      events,
+      budgets,
+      secret: verificationSecret,
+    },
+    ...{ demanded: false, captcha: undefined, push: undefined },
     ...options.verification,
   })
   const recovery = new Recovery({ sql, accounts, clock, random })
@@ -258,6 +280,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ...{
       challenges,
       reports,
+      budgets,
       messages,
       groups,
       receipts,

@@ -110,6 +110,7 @@ import { Totp } from './totp/totp.ts'
 import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
 import { Usernames } from './usernames/usernames.ts'
+import { openBudgets } from './verification/budgets/open-budgets.ts'
 import { verificationRest } from './verification/rest.ts'
 import type { CodeSender } from './verification/senders/sender.ts'
 import { Verification } from './verification/verification.ts'
@@ -248,12 +249,14 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     ...{ accounts, readers, queues, clock, events, onBug },
     idlePrimaryMs: config.clients.idlePrimaryDays * DAY_MS,
   })
+  const { verificationSecret } = secrets
   const verification = new Verification({
     ...{ sql, clock, random, limits, senders: options.senders, events },
+    budgets: openBudgets(config, { sql, clock, events, secret: verificationSecret }),
     demanded: config.registration.captcha === 'on',
     captcha: options.captcha,
     push: options.challengePush,
-    secret: secrets.verificationSecret,
+    secret: verificationSecret,
   })
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
@@ -283,7 +286,9 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
   const sync = new AccountSync({ queues, clock, random })
   const changeNumber = new ChangeNumber({ accounts, keys, sync, numberProof, lock, limits, clock })
   const forget = () =>
-    Promise.all([accounts.forgetExpired(), recovery.expire()]).catch((error) => onBug(error, 'expiry'))
+    Promise.all([accounts.forgetExpired(), recovery.expire(), verification.expire()]).catch((error) =>
+      onBug(error, 'expiry'),
+    )
   const forgetting = clock.every(FORGET_EVERY_MS, () => void forget())
   const configuration = new Configuration(config.remoteConfig)
   return {

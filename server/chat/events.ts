@@ -32,6 +32,23 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   reportForged(sender: string): void {
     counters.add(`senders.${sender}.forged`)
   },
+  /** `place`: a country or a prefix, of which nobody's number can be told. */
+  codeRefused(why: string, transport: 'sms' | 'voice', place?: string): void {
+    counters.add(`codes.${transport}.refused.${why}`)
+    if (place !== undefined) log.debug('code refused', { why, transport, place })
+  },
+  budgetsOff(): void {
+    log.warn('codes cost money and have no budget: registration.budgets is off')
+  },
+  /** Codes to it are not entered. */
+  prefixClosed(prefix: string, transport: 'sms' | 'voice'): void {
+    counters.add(`codes.${transport}.prefixes-closed`)
+    log.warn('prefix closed: its codes are not entered', { prefix, transport })
+  },
+  prefixOpened(prefix: string, transport: 'sms' | 'voice'): void {
+    counters.add(`codes.${transport}.prefixes-opened`)
+    log.info('prefix open again', { prefix, transport })
+  },
   codeEntered(right: boolean): void {
     counters.add(right ? 'codes.right' : 'codes.wrong')
   },

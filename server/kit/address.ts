@@ -16,6 +16,9 @@ export function limiterAddress(address: string): string {
   return embeddedIpv4(groups) ?? `${networkText(groups.slice(0, 4))}::/64`
 }
 
+/** Whether a limiter's address is this host's own. */
+export const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::/64'
+
 /** The 4 or 16 bytes of a valid address. */
 export const addressBytes = (address: string): Buffer =>
   isIP(address) === 4

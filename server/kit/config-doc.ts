@@ -29,7 +29,9 @@ const choices = ({ enum: own, items }: JsonSchema) => own ?? items?.enum
 /** Flow style, which YAML shares with JSON but for its quotes. */
 const flow = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
-  return typeof value === 'object' ? '{}' : String(value)
+  if (typeof value !== 'object') return String(value)
+  const entries = Object.entries(value ?? {}).map(([key, inner]) => `${key}: ${flow(inner)}`)
+  return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`
 }
 
 function exampleLeaf({ name, schema }: Key, indent: string): string[] {

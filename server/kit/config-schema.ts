@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { MAX_DISCOVERY_NUMBERS } from '../../wire/limits.ts'
 import { CAPABILITIES } from '../../wire/types.ts'
 import { clients, remoteConfig } from './config-clients.ts'
+import { codeBreaker, codes } from './config-codes.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
 export const ROLES = ['chat', 'storage', 'files'] as const
@@ -74,8 +75,10 @@ const registration = z.strictObject({
   captcha: z.enum(['on', 'off']).default('off').describe('Ask for a captcha before a code is sent.'),
   budgets: z
     .enum(['on', 'off'])
-    .default('off')
-    .describe('Bounds on codes sent per number, prefix, address and hour, against toll fraud.'),
+    .optional()
+    .describe(
+      'Bounds on codes, against toll fraud: see `codes` and `codeBreaker`. `on` as soon as any sender but the console is there, unless set.',
+    ),
   senders: z
     .array(z.enum(['console']))
     .min(1)
@@ -238,6 +241,14 @@ export const configSchema = z.strictObject({
   storage: storage.prefault({}).describe('Where accounts and messages are kept.'),
   bus: bus.prefault({}).describe('What carries wake-ups and presence.'),
   registration: registration.prefault({}).describe('How accounts come to be.'),
+  codes: codes
+    .prefault({})
+    .describe('How many verification codes are sent, and where to. Needs `registration.budgets`.'),
+  codeBreaker: codeBreaker
+    .prefault({})
+    .describe(
+      'Closes a prefix or a country whose codes nobody enters, by SMS and voice apart. Needs `registration.budgets`.',
+    ),
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),

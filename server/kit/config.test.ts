@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { ConfigError, loadConfig } from './config.ts'
+import { codeBreaker, codes } from './config-codes.ts'
 import { exampleYaml, withReference } from './config-doc.ts'
 import { ROLES } from './config-schema.ts'
 
@@ -29,10 +30,11 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     registration: {
       mode: 'open',
       captcha: 'off',
-      budgets: 'off',
       senders: ['console'],
       requiredCapabilities: [],
     },
+    codes: codes.parse({}),
+    codeBreaker: codeBreaker.parse({}),
     files: { urls: {} },
     attachments: { maxBytes: 107_335_792, cdn: 3 },
     backups: { level: 'paid', maxMessagesBytes: 2 ** 30, maxMediaBytes: 100 * 2 ** 30, graceDays: 120 },

@@ -146,8 +146,7 @@ test('ten captchas can be tried, five push challenges, and one more every 30 sec
   ] as const
   for (const [permitted, answers] of tries) {
     const { id } = await start(TOKEN)
-    for (let tried = 0; tried < permitted; tried++)
-      assert.equal((await update(id, answers)).kind, 'wrong')
+    for (let tried = 0; tried < permitted; tried++) assert.equal((await update(id, answers)).kind, 'wrong')
     const early = await update(id, answers)
     assert.deepEqual([early.kind, early.retryAfterSeconds, early.session.id], ['too-soon', 30, id])
     clock.advance(30_000)

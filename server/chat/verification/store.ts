@@ -8,6 +8,9 @@ export type Session = {
   readonly expiresAtMs: number
   /** How often a code was sent, and when last; 0 is never. */
   readonly sent: Readonly<Record<Transport, { readonly count: number; readonly lastAtMs: number }>>
+  /** Of the newest code. */
+  readonly codeTransport: Transport
+  readonly codeSentAtMs: number
   /** SHA-256 over session and code; nothing if there is no code to be entered. */
   readonly codeDigest: Uint8Array | undefined
   readonly codeExpiresAtMs: number
@@ -80,14 +83,21 @@ export class VerificationStore {
     ])
   }
 
-  /** Notes a new code; false if another was noted since `session` was read. */
-  async noteCode(session: Session, transport: Transport, code: NewCode): Promise<boolean> {
+  /**
+   * Notes a new code together with what it `costs`, or neither. `overtaken`: another was noted since `session` was read.
+   */
+  async noteCode(
+    session: Session,
+    transport: Transport,
+    code: NewCode,
+    costs: readonly Statement[] = [],
+  ): Promise<Noted> {
     const column = transport === 'sms' ? 'sms' : 'voice'
     const written = await this.#sql.write([
       {
         sql: `UPDATE verification_sessions SET ${column}_sent = ${column}_sent + 1, last_${column}_at_ms = $1,
                 code_digest = $2, code_expires_at_ms = $3, attempts_left = $4, expires_at_ms = $5, delivery = $6,
-                sender = '', sender_check = ''
+                sender = '', sender_check = '', code_transport = $10, code_sent_at_ms = $1
               WHERE id = $7 AND sms_sent = $8 AND voice_sent = $9 AND verified = 0`,
         args: [
           code.sentAtMs,
@@ -99,11 +109,13 @@ export class VerificationStore {
           session.id,
           session.sent.sms.count,
           session.sent.voice.count,
+          transport,
         ],
         must: 1,
       },
+      ...costs,
     ])
-    return written.ok
+    return written.ok ? 'noted' : written.unmet === 0 ? 'overtaken' : { unmet: written.unmet - 1 }
   }
 
   /** Notes who sent the code of a delivery; another code may have been noted meanwhile, and then it is no news. */
@@ -141,14 +153,23 @@ export class VerificationStore {
     return written.ok
   }
 
-  /** The code that was right is gone with this. */
-  async verify(id: string, expiresAtMs: number, others: readonly Statement[] = []): Promise<void> {
-    await this.#sql.write([
-      ...others,
+  /** The code that was right is gone with this; false if the session was verified before. */
+  async verify(id: string, expiresAtMs: number, others: readonly Statement[] = []): Promise<boolean> {
+    const written = await this.#sql.write([
       {
-        sql: 'UPDATE verification_sessions SET verified = 1, code_digest = NULL, expires_at_ms = $1 WHERE id = $2',
+        sql: `UPDATE verification_sessions SET verified = 1, code_digest = NULL, expires_at_ms = $1
+              WHERE id = $2 AND verified = 0`,
         args: [expiresAtMs, id],
+        must: 1,
       },
+      ...others,
+    ])
+    return written.ok
+  }
+
+  async expire(nowMs: number): Promise<void> {
+    await this.#sql.write([
+      { sql: 'DELETE FROM verification_sessions WHERE expires_at_ms <= $1', args: [nowMs] },
     ])
   }
 
@@ -164,6 +185,9 @@ export type NewSession = {
   readonly expiresAtMs: number
   readonly wantsCaptcha: boolean
 }
+
+/** `unmet`: the place in what it costs. */
+export type Noted = 'noted' | 'overtaken' | { readonly unmet: number }
 
 export type NewCode = {
   readonly digest: Uint8Array
@@ -182,6 +206,8 @@ const toSession = (row: SqlRow): Session => ({
     sms: { count: row['sms_sent'] as number, lastAtMs: row['last_sms_at_ms'] as number },
     voice: { count: row['voice_sent'] as number, lastAtMs: row['last_voice_at_ms'] as number },
   },
+  codeTransport: row['code_transport'] as Transport,
+  codeSentAtMs: row['code_sent_at_ms'] as number,
   codeDigest: (row['code_digest'] as Uint8Array | null) ?? undefined,
   codeExpiresAtMs: row['code_expires_at_ms'] as number,
   attemptsLeft: row['attempts_left'] as number,

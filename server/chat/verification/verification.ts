@@ -10,6 +10,7 @@ import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
 import type { PushToken } from '../challenges/push.ts'
 import type { ChatEvents } from '../events.ts'
+import type { Budgets, Spending } from './budgets/budgets.ts'
 import { readPhoneNumber } from './phone-number.ts'
 import { type Dispatch, SenderChain } from './senders/chain.ts'
 import type {
@@ -22,7 +23,7 @@ import type {
 } from './senders/sender.ts'
 import { type Answers, SessionChallenges, type SessionChallengesOptions } from './session-challenges.ts'
 import { type SessionView, viewOf, waitSeconds } from './session-view.ts'
-import { type Session, VerificationStore } from './store.ts'
+import { type NewCode, type Session, VerificationStore } from './store.ts'
 
 export const CODE_DIGITS = 6
 /** A session and its code last this long after the code was sent; a verified one this long after that. */
@@ -88,6 +89,8 @@ export type VerificationOptions = {
   readonly limits: Limits
   readonly senders: readonly CodeSender[]
   readonly events: ChatEvents
+  /** Without them codes cost nothing. */
+  readonly budgets: Budgets | undefined
 } & Omit<SessionChallengesOptions, 'store'>
 
 export class Verification {
@@ -98,6 +101,7 @@ export class Verification {
   readonly #senders: SenderChain
   readonly #events: ChatEvents
   readonly #challenges: SessionChallenges
+  readonly #budgets: Budgets | undefined
   readonly #onVerified: OnVerified[] = []
 
   constructor(options: VerificationOptions) {
@@ -107,6 +111,7 @@ export class Verification {
     this.#limits = options.limits
     this.#senders = new SenderChain(options)
     this.#events = options.events
+    this.#budgets = options.budgets
     this.#challenges = new SessionChallenges({ ...options, store: this.#store })
   }
 
@@ -150,24 +155,56 @@ export class Verification {
     const view = this.#view(session)
     if (!view.allowedToRequestCode) return { kind: 'conflict', session: view }
     if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0) return this.#tooSoon(session, transport)
-    if (!this.#senders.knows(transport)) return { kind: 'unavailable', session: view }
-    const code = this.#random.digits(CODE_DIGITS)
-    const delivery = this.#random.bytes(18).toString('base64url')
+    if (!this.#offers(transport)) return { kind: 'unavailable', session: view }
+    const plan = (await this.#budgets?.plan(session.e164, transport, asking.remoteAddress)) ?? FREE
+    if (plan.kind === 'unavailable') return { kind: 'unavailable', session: view }
+    if (plan.kind === 'refused') return { kind: 'not-sent', failure: REJECTED, session: view }
+    return this.#send(session, transport, asking, plan)
+  }
+
+  async #send(session: Session, transport: Transport, asking: Asking, plan: Spending): Promise<Requested> {
+    const { id, e164: to, failedSender } = session
+    const { languages, client } = asking
+    const code = this.#newCode(id)
+    const noted = await this.#store.noteCode(session, transport, code, plan.statements)
+    if (noted === 'overtaken') return this.#tooSoon(await this.#read(id), transport)
+    if (noted !== 'noted') return this.#overBudget(session, transport, plan, noted.unmet)
+    const { delivery } = code
+    const request = { to, transport, code: code.digits, delivery, languages, client }
+    const dispatch = await this.#senders.send(request, failedSender)
+    if (dispatch.kind === 'closed') throw new Refusal('unavailable')
+    await this.#noteDispatch(delivery, transport, dispatch)
+    if (dispatch.kind !== 'sent' && dispatch.kind !== 'unknown') await this.#budgets?.notSent(plan)
+    return this.#answer(await this.#read(id), transport, dispatch)
+  }
+
+  #newCode(id: string): NewCode & { readonly digits: string } {
+    const digits = this.#random.digits(CODE_DIGITS)
     const sentAtMs = this.#clock.nowMs()
-    const noted = await this.#store.noteCode(session, transport, {
-      digest: digestOf(id, code),
+    return {
+      digits,
+      digest: digestOf(id, digits),
       sentAtMs,
       expiresAtMs: sentAtMs + LIFETIME_MS,
       attempts: ATTEMPTS_PER_CODE,
-      delivery,
-    })
-    if (!noted) return this.#tooSoon(await this.#read(id), transport)
-    const { languages, client } = asking
-    const request = { to: session.e164, transport, code, delivery, languages, client }
-    const dispatch = await this.#senders.send(request, session.failedSender)
-    if (dispatch.kind === 'closed') throw new Refusal('unavailable')
-    await this.#noteDispatch(delivery, transport, dispatch)
-    return this.#answer(await this.#read(id), transport, dispatch)
+      delivery: this.#random.bytes(18).toString('base64url'),
+    }
+  }
+
+  /** Nothing was sent, and the session is as it was: it can be asked again when there is budget. */
+  async #overBudget(
+    session: Session,
+    transport: Transport,
+    plan: Spending,
+    unmet: number,
+  ): Promise<Answered> {
+    const retryAfterSeconds = await this.#budgets!.refuse(plan, unmet)
+    const field = transport === 'sms' ? 'nextSms' : 'nextCall'
+    return {
+      kind: 'too-soon',
+      session: { ...this.#view(session), [field]: retryAfterSeconds },
+      retryAfterSeconds,
+    }
   }
 
   /** A provider tells what became of a code; false if it was not the provider. */
@@ -193,6 +230,12 @@ export class Verification {
     return { kind: 'ok', session: this.#view(await this.#read(id)) }
   }
 
+  /** Forgets sessions that are over, and what was counted of codes. */
+  async expire(): Promise<void> {
+    await this.#store.expire(this.#clock.nowMs())
+    await this.#budgets?.expire()
+  }
+
   /** Whoever waits for a provider waits no longer. */
   close(): void {
     this.#senders.close()
@@ -213,9 +256,10 @@ export class Verification {
       : { kind: 'unverified' }
   }
 
-  async #verify({ id, e164 }: Session, expiresAtMs: number): Promise<void> {
+  async #verify({ id, e164, codeTransport, codeSentAtMs }: Session, expiresAtMs: number): Promise<void> {
     const others = await Promise.all(this.#onVerified.map((statements) => statements(e164)))
-    await this.#store.verify(id, expiresAtMs, others.flat())
+    if (!(await this.#store.verify(id, expiresAtMs, others.flat()))) return
+    await this.#budgets?.entered(e164, codeTransport, codeSentAtMs)
   }
 
   async #read(id: string): Promise<Session> {
@@ -265,7 +309,11 @@ export class Verification {
   }
 
   #view(session: Session): SessionView {
-    return viewOf(session, this.#clock.nowMs(), (transport) => this.#senders.knows(transport))
+    return viewOf(session, this.#clock.nowMs(), (transport) => this.#offers(transport))
+  }
+
+  #offers(transport: Transport): boolean {
+    return this.#senders.knows(transport) && this.#budgets?.offers(transport) !== false
   }
 }
 
@@ -273,6 +321,8 @@ const failureOf = ({ reason, permanentFailure }: SenderFailure): SenderFailure =
   reason,
   permanentFailure,
 })
+const REJECTED: SenderFailure = { reason: 'providerRejected', permanentFailure: true }
+const FREE: Spending = { kind: 'spending', statements: [], steps: [], breakers: [], nowMs: 0 }
 const UNKNOWN_FAILURE: SenderFailure = { reason: 'providerUnavailable', permanentFailure: false }
 
 const digestOf = (id: string, code: string): Buffer => createHash('sha256').update(`${id}:${code}`).digest()
