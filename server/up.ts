@@ -108,6 +108,8 @@ function statusOf(roles: readonly Role[], counters: Counters, clock: Clock): Con
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
   checkSupported(config)
+  const outbox = join(config.data, 'outbox.jsonl')
+  const senders = config.roles.includes('chat') ? await openSenders(config, { outbox, clock }) : []
   await mkdir(join(config.data, 'storage'), { recursive: true, mode: 0o700 })
   const secrets = await openSecrets(config.secrets)
   const certificates = await openCertificates({
@@ -121,8 +123,6 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     log.error('bug', { where, error: error instanceof Error ? (error.stack ?? error.name) : 'not an error' })
   }
   const uploadKeys = new UploadKeyRotation({ folder: config.secrets, secrets, clock, onBug })
-  const outbox = join(config.data, 'outbox.jsonl')
-  const senders = await openSenders(config.registration, { outbox, clock })
   // The outbox stands in for push where it stands in for everything else.
   const challengePush = config.registration.senders.every((sender) => sender === 'console')
     ? new OutboxPush(outbox, clock)

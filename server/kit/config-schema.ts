@@ -4,6 +4,7 @@ import { MAX_DISCOVERY_NUMBERS } from '../../wire/limits.ts'
 import { CAPABILITIES } from '../../wire/types.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { codeBreaker, codes } from './config-codes.ts'
+import { SENDERS, smtp, twilio, webhook } from './config-senders.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
 export const ROLES = ['chat', 'storage', 'files'] as const
@@ -80,10 +81,21 @@ const registration = z.strictObject({
       'Bounds on codes, against toll fraud: see `codes` and `codeBreaker`. `on` as soon as any sender but the console is there, unless set.',
     ),
   senders: z
-    .array(z.enum(['console']))
+    .array(z.enum(SENDERS))
     .min(1)
     .default(['console'])
+    .refine((senders) => new Set(senders).size === senders.length, 'must name each sender once')
     .describe('How codes are sent, in order of preference. `console` writes them to the outbox file.'),
+  serviceName: z
+    .string()
+    .regex(/^[^{}\p{Cc}]{1,20}$/u, 'must be 1 to 20 characters')
+    .default('Heliograph')
+    .describe('Whose code it is, in messages and calls.'),
+  androidAppHash: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{11}$/, 'must be the 11 characters of an app hash')
+    .optional()
+    .describe('The hash of your Android app: with it at the end of an SMS the app reads the code by itself.'),
   requiredCapabilities: z
     .array(z.enum(CAPABILITIES))
     .default([])
@@ -249,6 +261,9 @@ export const configSchema = z.strictObject({
     .describe(
       'Closes a prefix or a country whose codes nobody enters, by SMS and voice apart. Needs `registration.budgets`.',
     ),
+  twilio: twilio.prefault({}).describe('The senders `twilio` and `twilio-verify`.'),
+  webhook: webhook.prefault({}).describe('The sender `webhook`: any gateway that takes codes by HTTP.'),
+  smtp: smtp.prefault({}).describe('The sender `smtp`: codes go by mail.'),
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),

@@ -10,14 +10,16 @@ export type SenderSurroundings = {
   readonly clock: Clock
 }
 
-type Open = (config: Config['registration'], surroundings: SenderSurroundings) => Promise<CodeSender>
+type Open = (config: Config, surroundings: SenderSurroundings) => Promise<CodeSender>
 
 const OPEN: Readonly<Record<Config['registration']['senders'][number], Open>> = {
   console: async (_, { outbox, clock }) => new OutboxSender(outbox, clock),
+  twilio: async (config) => (await import('./twilio.ts')).TwilioSender.open(config),
+  'twilio-verify': async (config) => (await import('./twilio-verify.ts')).TwilioVerifySender.open(config),
+  webhook: async (config, { clock }) => (await import('./webhook.ts')).WebhookSender.open(config, clock),
+  smtp: async (config) => (await import('./smtp.ts')).SmtpSender.open(config),
 }
 
-/** Throws a `ConfigError` where the configuration of a sender can't be used. */
-export const openSenders = (
-  config: Config['registration'],
-  surroundings: SenderSurroundings,
-): Promise<CodeSender[]> => Promise.all(config.senders.map((name) => OPEN[name](config, surroundings)))
+/** Throws a `ConfigError` where the configuration of a sender is not complete. */
+export const openSenders = (config: Config, surroundings: SenderSurroundings): Promise<CodeSender[]> =>
+  Promise.all(config.registration.senders.map((name) => OPEN[name](config, surroundings)))
