@@ -2,6 +2,7 @@
 import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
+import { Housekeeping } from '../kit/housekeeping.ts'
 import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { ClientGone, type StreamHandler, type StreamReply } from '../kit/streaming.ts'
@@ -55,9 +56,8 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
     (request) => forms.answer(request),
     (request) => plain.answer(request),
   ]
-  const collecting = clock.every(COLLECT_EVERY_MS, () => {
-    store.collect().catch((error) => onBug(error, 'files.collect'))
-  })
+  const housekeeping = new Housekeeping(clock, onBug)
+  housekeeping.every(COLLECT_EVERY_MS, 'files.collect', () => store.collect())
   const failed = (error: unknown): StreamReply => {
     if (error instanceof ClientGone) return bare(400)
     if (error instanceof FileRefusal) {
@@ -75,9 +75,7 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
     },
     backupObjects: new StoredBackupObjects(store, options.random),
     serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),
-    async close() {
-      collecting.cancel()
-    },
+    close: () => housekeeping.close(),
   }
 }
 

@@ -308,7 +308,7 @@ class OpenDoors implements Doors {
       if (stream.destroyed || stream.closed) return void body?.destroy()
       stream.respond({ ':status': status, ...lowerCase({ ...this.timestamp(), ...headers }) })
       await this.send(body, stream)
-      if (!stream.readableEnded && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR)
+      if (!stream.readableEnded && !stream.endAfterHeaders) leave(stream)
     } finally {
       this.inProgress--
     }
@@ -339,8 +339,7 @@ class OpenDoors implements Doors {
     for (const name in answer.headers) lower[name.toLowerCase()] = answer.headers[name]!
     stream.respond(lower)
     stream.end(answer.body)
-    // RFC 9113 §8.1: an answer before the request's end asks the client to stop sending.
-    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (!stream.readableEnded) leave(stream)
   }
 
   private async answer(
@@ -426,6 +425,16 @@ class OpenDoors implements Doors {
   private timestamp(): Record<string, string> {
     return { 'X-Signal-Timestamp': String(this.options.clock.nowMs()) }
   }
+}
+
+/**
+ * RFC 9113 §8.1: an answer before the request's end asks the client to stop sending. Node would keep a stream that has
+ * bytes which nobody reads, and those bytes, for as long as its connection lasts.
+ */
+function leave(stream: ServerHttp2Stream): void {
+  stream.close(constants.NGHTTP2_NO_ERROR)
+  if (stream.writableFinished) stream.destroy()
+  else stream.once('finish', () => stream.destroy())
 }
 
 /** Node reads what is left of a short body, and then goes on with the connection. */

@@ -5,6 +5,7 @@ import type { Aci } from '../../wire/types.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
 import { externalServices } from '../kit/external-credentials.ts'
+import { Housekeeping } from '../kit/housekeeping.ts'
 import { PostPolicy } from '../kit/post-policy.ts'
 import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
@@ -50,9 +51,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const services = externalServices(secrets, clock)
   const store = new RecordStore(sql)
   const records = new Records({ store, credentials: services.storage, clock, events })
-  const forgetting = clock.every(FORGET_EVERY_MS, () => {
-    records.forgetDeleted().catch((error) => onBug(error, 'expiry of records'))
-  })
+  const housekeeping = new Housekeeping(clock, onBug)
+  housekeeping.every(FORGET_EVERY_MS, 'records.forget', () => records.forgetDeleted())
   const prover = new Prover({ secrets, clock, onBug })
   const groupStore = new GroupStore(sql)
   const visits = new Visits(groupStore, prover)
@@ -67,7 +67,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     rest: [...recordsRest(records), ...groupsRest({ groups, log, joining, avatars, tokens })],
     belongings: records,
     async close() {
-      forgetting.cancel()
+      await housekeeping.close()
       await prover.close()
     },
   }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Aci, DeviceAddress } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { LimiterName } from '../../kit/limiters.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
@@ -24,6 +25,7 @@ export type ChallengesOptions = {
   readonly accounts: Accounts
   readonly limits: Limits
   readonly clock: Clock
+  readonly housekeeping: Housekeeping
   readonly random: Random
   readonly events: ChatEvents
   /** Without one no captcha is offered or accepted. */
@@ -32,7 +34,6 @@ export type ChallengesOptions = {
   readonly push: ChallengePush | undefined
   /** Strangers that an account may write to in a day; 0 is no limit. */
   readonly strangersPerDay: number
-  readonly onBug: (error: unknown, where: string) => void
 }
 
 /** What came with a captcha's solution. */
@@ -48,14 +49,11 @@ export class Challenges {
   readonly #strangers: Strangers | undefined
 
   constructor(options: ChallengesOptions) {
-    const { clock, random, strangersPerDay: perDay, onBug } = options
+    const { clock, random, strangersPerDay: perDay, housekeeping } = options
     this.#options = options
     this.#store = new PushChallengeStore(options.sql)
     this.#strangers = perDay > 0 ? new Strangers({ clock, random, perDay }) : undefined
-    clock.every(
-      EXPIRE_EVERY_MS,
-      () => void this.#store.expire(clock.nowMs()).catch((error) => onBug(error, 'challenges.expire')),
-    )
+    housekeeping.every(EXPIRE_EVERY_MS, 'challenges.expire', () => this.#store.expire(clock.nowMs()))
   }
 
   /**

@@ -1,7 +1,8 @@
 // How an account's past gets to another device: the server only passes on where it is, or how it is wanted.
 import type { Asker } from '../../../wire/route.ts'
 import type { DeviceAddress } from '../../../wire/types.ts'
-import type { Clock, Timer } from '../../kit/clock.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -19,26 +20,20 @@ export type TransfersOptions = {
   readonly waits: Waits
   readonly limits: Limits
   readonly clock: Clock
-  readonly onBug: (error: unknown, where: string) => void
+  readonly housekeeping: Housekeeping
 }
 
 export class Transfers {
   readonly #options: TransfersOptions
-  readonly #expiry: Timer
 
   constructor(options: TransfersOptions) {
     this.#options = options
-    this.#expiry = options.clock.every(EXPIRE_EVERY_MS, () => void this.expire())
+    options.housekeeping.every(EXPIRE_EVERY_MS, 'linking.expire', () => this.expire())
   }
 
   /** Removes what nobody can ask for any more. */
-  async expire(): Promise<void> {
-    const { store, clock, onBug } = this.#options
-    await store.forgetExpired(clock.nowMs()).catch((error) => onBug(error, 'linking.expire'))
-  }
-
-  close(): void {
-    this.#expiry.cancel()
+  expire(): Promise<void> {
+    return this.#options.store.forgetExpired(this.#options.clock.nowMs())
   }
 
   async putArchive(caller: DeviceAddress, to: Omit<Destination, 'aci'>, archive: Archive): Promise<void> {

@@ -57,10 +57,10 @@ test('messages keep the order in which they were added, though many come at once
 })
 
 test('after a start with a clock that went back, new messages still come behind the old ones', async (t) => {
-  const { queues, copy, clock, store, bus, onBug, rules, alice } = await open(t)
+  const { queues, copy, clock, store, bus, housekeeping, onBug, rules, alice } = await open(t)
   await queues.add([copy(1)])
   clock.set(clock.nowMs() - 24 * HOUR_MS)
-  const restarted = await Queues.open({ store, bus, clock, onBug })
+  const restarted = await Queues.open({ store, bus, clock, housekeeping, onBug })
   await restarted.add([copy(2)])
   assert.deepEqual(await stored(rules, alice), [1, 2])
 })
@@ -81,17 +81,17 @@ test('messages that nobody fetched for 30 days are gone within the hour, and no 
   assert.deepEqual(await stored(rules, alice), [2])
 })
 
-test('closing removes what was acknowledged and stops the clockwork', async (t) => {
-  const { queues, queue, copy, clock, sql, store, rules, alice } = await open(t)
+test('draining removes what was acknowledged', async (t) => {
+  const { queues, queue, copy, sql, store, rules, alice } = await open(t)
   await queues.add([copy(1), copy(2)])
   const [first] = await store.page(queue, 0, 1)
   queues.remove(queue, { seq: first!.seq, previous: 0 })
-  await queues.close()
+  await queues.drain()
   assert.deepEqual(await stored(rules, alice), [2])
   const removals = () => sql.written.flat().filter((one) => one.sql.startsWith('DELETE FROM messages')).length
   const before = removals()
   assert.ok(before > 0)
-  clock.advance(2 * EXPIRE_AFTER_MS)
+  await queues.drain()
   assert.equal(removals(), before)
 })
 

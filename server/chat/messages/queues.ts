@@ -2,8 +2,9 @@
 
 import type { Aci, DeviceAddress, DeviceId } from '../../../wire/types.ts'
 import type { Bus, BusEvent, Subscription } from '../../kit/bus.ts'
-import type { Clock, Timer } from '../../kit/clock.ts'
+import type { Clock } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Acknowledgeable } from './envelope.ts'
@@ -43,6 +44,7 @@ export type QueuesOptions = {
   readonly store: MessageStore
   readonly bus: Bus
   readonly clock: Clock
+  readonly housekeeping: Housekeeping
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -52,17 +54,14 @@ export class Queues {
   readonly #clock: Clock
   readonly #sequence: Sequence
   readonly #removals: Removals
-  readonly #onBug: (error: unknown, where: string) => void
-  readonly #expiry: Timer
 
   private constructor(options: QueuesOptions, last: number) {
     this.#store = options.store
     this.#bus = options.bus
     this.#clock = options.clock
-    this.#onBug = options.onBug
     this.#sequence = new Sequence(options.clock, last)
     this.#removals = new Removals(options.store, options.clock, options.onBug)
-    this.#expiry = options.clock.every(EXPIRE_EVERY_MS, () => void this.expire())
+    options.housekeeping.every(EXPIRE_EVERY_MS, 'messages.expire', () => this.expire())
   }
 
   static async open(options: QueuesOptions): Promise<Queues> {
@@ -176,17 +175,12 @@ export class Queues {
   /** Removes what nobody fetched for 30 days. */
   async expire(): Promise<void> {
     const before = seqAt(this.#clock.nowMs() - EXPIRE_AFTER_MS)
-    try {
-      while (await this.#store.expire(before, EXPIRE_BATCH));
-    } catch (error) {
-      this.#onBug(error, 'messages.expire')
-    }
+    while (await this.#store.expire(before, EXPIRE_BATCH));
   }
 
-  /** Removes what was acknowledged, then stops. */
-  async close(): Promise<void> {
-    this.#expiry.cancel()
-    await this.#removals.drain()
+  /** Removes what was acknowledged. */
+  drain(): Promise<void> {
+    return this.#removals.drain()
   }
 
   #publish(queue: Queue, event: QueueEvent): void {

@@ -215,6 +215,6 @@ test('a look-up that is on its way is waited for when draining', async (t) => {
   rules.bus.publish('accounts', { type: bob.aci })
   reader.answer(reader.messages[0]!)
   await rules.receipts.drain()
-  await rules.queues.close()
+  await rules.queues.drain()
   assert.deepEqual([await left(), await receipts()], [[], [[4]]])
 })

@@ -1,5 +1,6 @@
 // Avatars as objects: their names, the forms to upload them by, and the removal of those that nobody names any more.
-import type { Clock, Timer } from '../../kit/clock.ts'
+import type { Clock } from '../../kit/clock.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { PostForm, PostPolicy } from '../../kit/post-policy.ts'
 import { POST_POLICY_VALID_MS } from '../../kit/post-policy.ts'
 import type { Random } from '../../kit/random.ts'
@@ -34,35 +35,23 @@ export type AvatarSweepOptions = {
   readonly clock: Clock
   /** Without it, what is unwanted waits. */
   readonly avatars: Pick<AvatarStore, 'delete'> | undefined
+  readonly housekeeping: Housekeeping
   readonly onBug: (error: unknown, where: string) => void
 }
 
-/** Every hour: places that nobody extended are left, and objects that are due go. */
+/** Places that nobody extended are left, and objects that are due go. */
 export class AvatarSweep {
   readonly #options: AvatarSweepOptions
-  readonly #timer: Timer
-  #sweeping: Promise<void> = Promise.resolve()
 
   constructor(options: AvatarSweepOptions) {
     this.#options = options
-    this.#timer = options.clock.every(SWEEP_EVERY_MS, () => {
-      this.#sweeping = this.#sweeping.then(() => this.sweep())
-    })
+    options.housekeeping.every(SWEEP_EVERY_MS, 'profiles.sweep', () => this.sweep())
   }
 
   async sweep(): Promise<void> {
-    const { store, clock, avatars, onBug } = this.#options
-    try {
-      await store.expirePlaces(clock.nowMs())
-      while (avatars && (await this.#remove(avatars)) === BATCH);
-    } catch (error) {
-      onBug(error, 'profiles.sweep')
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#timer.cancel()
-    await this.#sweeping
+    const { store, clock, avatars } = this.#options
+    await store.expirePlaces(clock.nowMs())
+    while (avatars && (await this.#remove(avatars)) === BATCH);
   }
 
   async #remove(avatars: Pick<AvatarStore, 'delete'>): Promise<number> {

@@ -50,7 +50,7 @@ test('without the token nobody takes a locked account over, and its own devices 
   const refused = await registerWith(number, {})
   assert.ok(refused.kind === 'locked')
   assert.equal(refused.timeRemainingMs, LOCK_LASTS_MS - 1_000)
-  assert.deepEqual(refused.svr2, { username: aci, password: 'svr2' })
+  assert.deepEqual(refused.svr2, rules.services.svr2.issue(aci))
   assert.deepEqual(await logins(), [false, false])
   assert.deepEqual(sentAway, ['1', '2'])
   assert.deepEqual(

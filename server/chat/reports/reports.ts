@@ -4,6 +4,7 @@
 import { type Aci, type DeviceAddress, type E164, isE164, uuidToBytes } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -21,19 +22,16 @@ export type ReportsOptions = {
   readonly guids: MessageGuids
   readonly clock: Clock
   readonly events: ChatEvents
-  readonly onBug: (error: unknown, where: string) => void
+  readonly housekeeping: Housekeeping
 }
 
 export class Reports {
   readonly #options: ReportsOptions
 
   constructor(options: ReportsOptions) {
-    const { store, clock, onBug } = options
+    const { store, clock, housekeeping } = options
     this.#options = options
-    clock.every(
-      EXPIRE_EVERY_MS,
-      () => void store.expire(clock.nowMs()).catch((error) => onBug(error, 'reports.expire')),
-    )
+    housekeeping.every(EXPIRE_EVERY_MS, 'reports.expire', () => store.expire(clock.nowMs()))
   }
 
   /** `guid`: of the message, a UUID. Nobody is told whether it counted. */
