@@ -145,9 +145,10 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const cdns = fileUrls(config.files.urls, ownUrl)
   const files = config.roles.includes('files')
     ? await openFiles({
-        ...{ clock, random, secrets, onBug, urls: cdns, events: fileEvents(counters) },
+        ...{ clock, random, secrets, onBug, events: fileEvents(counters, log) },
+        ...config.files,
+        urls: cdns,
         folder: config.files.folder ?? join(config.data, 'files'),
-        maxBytes: config.files.maxBytes,
       }).catch(closeSql)
     : undefined
   const chat = config.roles.includes('chat')

@@ -34,6 +34,8 @@ export function downloads({ store, signatures, events }: DownloadsOptions): File
     if (isPrivate && bearerOf(request.headers) === undefined) return bare(401)
     if (isPrivate && !isAllowed(request)) return bare(403)
     const key = request.path.slice(1)
+    const elsewhere = isObjectKey(key) && request.method === 'GET' && (await store.addresses?.toGet(key))
+    if (elsewhere) return bare(307, { Location: elsewhere, 'Cache-Control': 'private, no-store' })
     const file = isObjectKey(key) ? await store.open(key) : undefined
     if (!file) return bare(404)
     const reply = replyTo(request, file, isPrivate ? 'private, no-store' : IMMUTABLE)

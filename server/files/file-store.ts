@@ -31,6 +31,8 @@ export type BeginOptions = {
 }
 
 export interface FileStore {
+  /** For stores to which clients may be sent. */
+  readonly addresses?: FileAddresses | undefined
   /**
    * A new upload; nothing is served before `finish`. Refuses a key that exists already. An unfinished upload of the same
    * key is begun anew.
@@ -48,6 +50,14 @@ export interface FileStore {
   list(folder: string, after: string, limit: number): Promise<readonly Listed[]>
   /** Deletes everything in a folder that is there now. */
   deleteFolder(folder: string): Promise<void>
+}
+
+/** Where clients put and get files themselves: addresses that are signed, and good for some minutes. */
+export interface FileAddresses {
+  /** For a new object of exactly so many bytes: it is there when they are. Nothing if clients put their files here. */
+  toPut(key: string, length: number): Promise<string | undefined>
+  /** Nothing if there is no such object, or clients get it here. */
+  toGet(key: string): Promise<string | undefined>
 }
 
 export interface Upload {

@@ -1,6 +1,7 @@
 // The file store: uploads in, each by its signed permission, and downloads out.
 import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
+import type { Config } from '../kit/config.ts'
 import type { FileUrls } from '../kit/file-urls.ts'
 import { Housekeeping } from '../kit/housekeeping.ts'
 import type { Random } from '../kit/random.ts'
@@ -15,10 +16,15 @@ import { FileRefusal, type FileStore } from './file-store.ts'
 import { PlainUploads } from './plain-uploads.ts'
 import { PostedForms } from './posted-forms.ts'
 import { ResumableUploads } from './resumable-uploads.ts'
-import { StoredBackupObjects } from './stored-backup-objects.ts'
+import { StoredBackupObjects, unavailableIfRefused } from './stored-backup-objects.ts'
 import { Tus } from './tus/tus.ts'
 
 export type FilesOptions = {
+  /** The disk unless told. */
+  readonly store?: Config['files']['store']
+  /** The bucket, if the store is one. */
+  readonly s3?: Config['files']['s3']
+  /** Of the files, or of those that are not yet in the bucket. */
   readonly folder: string
   /** Of all files together. */
   readonly maxBytes?: number | undefined
@@ -42,8 +48,8 @@ export type Files = {
 const COLLECT_EVERY_MS = 3_600_000
 
 export async function openFiles(options: FilesOptions): Promise<Files> {
-  const { folder, maxBytes, clock, secrets, urls, events, onBug } = options
-  const store = await DiskStore.open({ folder, clock, maxBytes })
+  const { clock, secrets, urls, events, onBug } = options
+  const store = await openStore(options)
   const signatures = new UploadSignatures(secrets.uploads, clock)
   const tus = new Tus({ store, signatures, clock, events, urls })
   const resumable = new ResumableUploads({ store, signatures, events, url: () => urls().cdn2 })
@@ -57,11 +63,12 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
     (request) => plain.answer(request),
   ]
   const housekeeping = new Housekeeping(clock, onBug)
-  housekeeping.every(COLLECT_EVERY_MS, 'files.collect', () => store.collect())
+  housekeeping.every(COLLECT_EVERY_MS, 'files.collect', () => store.collect().catch(unlessUnavailable))
   const failed = (error: unknown): StreamReply => {
     if (error instanceof ClientGone) return bare(400)
     if (error instanceof FileRefusal) {
       if (error.kind === 'full') events.full()
+      if (error.kind === 'unavailable') events.unavailable()
       return bare(statusOf(error))
     }
     onBug(error, 'files')
@@ -70,13 +77,24 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
   return {
     store,
     avatars: {
-      delete: async (key) => void (await store.delete(key)),
-      exists: async (key) => (await store.stat(key)) !== undefined,
+      delete: async (key) => void (await store.delete(key).catch(unavailableIfRefused)),
+      exists: async (key) => (await store.stat(key).catch(unavailableIfRefused)) !== undefined,
     },
     backupObjects: new StoredBackupObjects(store, options.random),
     serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),
-    close: () => housekeeping.close(),
+    async close() {
+      await housekeeping.close()
+      store.close?.()
+    },
   }
+}
+
+type KeptStore = FileStore & { collect(): Promise<void>; close?(): void }
+
+async function openStore(options: FilesOptions): Promise<KeptStore> {
+  if (options.store !== 's3') return DiskStore.open(options)
+  const { openBucketStore } = await import('./bucket/open-bucket-store.ts')
+  return openBucketStore(options.s3!, options)
 }
 
 function firstOf(parts: readonly FilePart[], request: FileRequest): Promise<StreamReply> | undefined {
@@ -85,4 +103,9 @@ function firstOf(parts: readonly FilePart[], request: FileRequest): Promise<Stre
     if (reply) return reply
   }
   return undefined
+}
+
+/** The next round will do what this one could not. */
+function unlessUnavailable(error: unknown): void {
+  if (!(error instanceof FileRefusal)) throw error
 }

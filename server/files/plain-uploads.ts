@@ -39,7 +39,11 @@ export class PlainUploads {
     if (maxBytes === undefined || method !== 'PUT') return bare(403)
     if (headers['content-range'] !== undefined || headers['content-length'] === '0') return bare(400)
     if (Number(headers['content-length'] ?? 0) > maxBytes) return bare(413)
-    const upload = { key: `attachments/${name}`, minBytes: 1, maxBytes, source: body }
+    const key = `attachments/${name}`
+    const bytes = Number(headers['content-length'] ?? 0)
+    const elsewhere = bytes > 0 && (await store.addresses?.toPut(key, bytes))
+    if (elsewhere) return bare(307, { Location: elsewhere, 'Cache-Control': 'no-store' })
+    const upload = { key, minBytes: 1, maxBytes, source: body }
     const { etag, length } = await storeWhole(store, upload)
     events.uploaded(length)
     return bare(201, { ETag: etag })

@@ -44,10 +44,18 @@ export class ResumableUploads {
     if ((headers['content-length'] ?? '0') !== '0') return bare(400)
     if (await store.stat(key)) return bare(409)
     const { maxBytes } = allowed
+    const elsewhere = await this.#elsewhere(key, headers['x-upload-content-length'], maxBytes)
+    if (elsewhere) return bare(201, { Location: elsewhere })
     // Whoever asks again goes on where they were.
     if (!(await store.resume(key))) await store.begin(key, maxBytes)
     const signed = signatures.addressQuery({ method: 'PUT', path, maxBytes })
     return bare(201, { Location: `${url()}${path}?${signed}` })
+  }
+
+  /** For who says how long the file is, as Google's clients may; Signal's do not, and ask how far they are. */
+  async #elsewhere(key: string, length: string | undefined, maxBytes: number): Promise<string | undefined> {
+    if (length === undefined || !/^[1-9]\d{0,14}$/.test(length) || Number(length) > maxBytes) return undefined
+    return this.#options.store.addresses?.toPut(key, Number(length))
   }
 
   async #put(request: FileRequest, key: string): Promise<StreamReply> {

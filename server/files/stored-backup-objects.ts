@@ -44,7 +44,9 @@ export class StoredBackupObjects implements BackupObjects {
   async list(folder: string, cursor: string | undefined, limit: number): Promise<Listed> {
     if (cursor !== undefined && !CURSOR.test(cursor))
       throw new Refusal('bad-request', { field: 'cursor', message: 'is not one of ours' })
-    const found = await this.#store.list(`backups/${folder}`, cursor ?? '', limit + 1)
+    const found = await this.#store
+      .list(`backups/${folder}`, cursor ?? '', limit + 1)
+      .catch(unavailableIfRefused)
     const page = found.slice(0, limit)
     return {
       objects: page.map(({ name, length }) => ({ name, bytes: length })),
@@ -65,11 +67,11 @@ export class StoredBackupObjects implements BackupObjects {
   }
 
   delete(path: string): Promise<number> {
-    return this.#store.delete(`backups/${path}`)
+    return this.#store.delete(`backups/${path}`).catch(unavailableIfRefused)
   }
 
   deleteFolder(folder: string): Promise<void> {
-    return this.#store.deleteFolder(`backups/${folder}`)
+    return this.#store.deleteFolder(`backups/${folder}`).catch(unavailableIfRefused)
   }
 
   async #copy({ cdn, key, bytes }: CopySource, layer: OuterLayer, to: string): Promise<CopyOutcome> {
@@ -94,7 +96,7 @@ export class StoredBackupObjects implements BackupObjects {
   }
 }
 
-/** No room, or somebody else is putting something there. */
-function unavailableIfRefused(error: unknown): never {
+/** No room, no bucket, or somebody else is putting something there. */
+export function unavailableIfRefused(error: unknown): never {
   throw error instanceof FileRefusal ? new Refusal('unavailable') : error
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { MAX_DISCOVERY_NUMBERS } from '../../wire/limits.ts'
 import { CAPABILITIES } from '../../wire/types.ts'
+import { bucket } from './config-bucket.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { codeBreaker, codes } from './config-codes.ts'
 import { SENDERS, smtp, twilio, webhook } from './config-senders.ts'
@@ -111,22 +112,34 @@ const cdn = (number: number) =>
     .optional()
     .describe(`The address of CDN ${number}; \`<this server>/cdn${number}\` if not set.`)
 
-const files = z.strictObject({
-  urls: z
-    .strictObject({ cdn0: cdn(0), cdn2: cdn(2), cdn3: cdn(3) })
-    .prefault({})
-    .describe('Where clients find the file store. Upload forms name it.'),
-  folder: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('Where the bytes lie: `files` in the data folder if not set.'),
-  maxBytes: z
-    .int()
-    .min(1)
-    .optional()
-    .describe('The most that the file store holds. Without it, as much as its disk has.'),
-})
+const files = z
+  .strictObject({
+    store: z
+      .enum(['disk', 's3'])
+      .default('disk')
+      .describe('Where files are kept: in `folder`, or in a bucket of S3’s kind, `s3`.'),
+    s3: bucket.optional().describe('The bucket, with store `s3`.'),
+    urls: z
+      .strictObject({ cdn0: cdn(0), cdn2: cdn(2), cdn3: cdn(3) })
+      .prefault({})
+      .describe('Where clients find the file store. Upload forms name it.'),
+    folder: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Where the bytes lie, of a bucket those of unfinished uploads: `files` in the data folder if not set.',
+      ),
+    maxBytes: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('The most that the file store holds. Without it, as much as its disk has.'),
+  })
+  .refine(({ store, s3 }) => store !== 's3' || s3 !== undefined, {
+    path: ['s3'],
+    message: 'is needed with store s3',
+  })
 
 const attachments = z.strictObject({
   maxBytes: z

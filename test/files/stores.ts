@@ -107,3 +107,12 @@ export async function openBucket(
     },
   }
 }
+
+/** Declares a test that is given an empty bucket; skipped, saying so, where there is no Swift. */
+export function onBucket(name: string, run: (access: S3Access, t: TestContext) => Promise<void>): void {
+  test(name, async (t) => {
+    const access = await freshAccess()
+    if (!access) return t.skip('OpenStack Swift is not installed')
+    await run(access, t)
+  })
+}

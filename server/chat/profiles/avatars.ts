@@ -4,6 +4,7 @@ import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { PostForm, PostPolicy } from '../../kit/post-policy.ts'
 import { POST_POLICY_VALID_MS } from '../../kit/post-policy.ts'
 import type { Random } from '../../kit/random.ts'
+import { Refusal } from '../../kit/refusal.ts'
 import type { ProfileStore } from './store.ts'
 
 const NAME_BYTES = 16
@@ -62,7 +63,7 @@ export class AvatarSweep {
         await avatars.delete(key)
         await store.forgetUnwanted(key)
       } catch (error) {
-        onBug(error, 'profiles.sweep')
+        if (!(error instanceof Refusal)) onBug(error, 'profiles.sweep')
         await store.postponeUnwanted(key, clock.nowMs() + SWEEP_EVERY_MS)
       }
     }

@@ -10,6 +10,7 @@ import { Quota } from '../disk/quota.ts'
 import { isRecordName, recordName } from '../disk/upload-record.ts'
 import {
   type BeginOptions,
+  type FileAddresses,
   FileRefusal,
   type FileStore,
   type Listed,
@@ -20,6 +21,7 @@ import {
 import { isObjectFolder, isObjectKey } from '../object-key.ts'
 import type { Bucket } from './bucket.ts'
 import { BucketUpload } from './bucket-upload.ts'
+import { DirectUploads } from './direct-uploads.ts'
 import {
   type PartRecord,
   partName,
@@ -41,34 +43,42 @@ export type BucketStoreOptions = {
   readonly partBytes?: number | undefined
   /** Of the whole store; as much as the bucket takes if not given. */
   readonly maxBytes?: number | undefined
+  /** Whether clients are sent to the bucket to get files, or to put them. */
+  readonly sends?: { readonly gets: boolean; readonly puts: boolean } | undefined
 }
 
 /** An upload to which nothing was added for so long is given up. */
 export const ABANDONED_AFTER_MS = 86_400_000
 export const DEFAULT_PART_BYTES = 8 * 1024 * 1024
 const ID_BYTES = 16
+/** So long an address can be used. */
+const GET_VALID_MS = 5 * 60_000
 const DELETED_AT_ONCE = 8
 
 export class BucketStore implements FileStore {
   readonly #options: BucketStoreOptions
   readonly #bucket: Bucket
   readonly #folder: string
+  readonly #direct: DirectUploads
   /** Nobody knows how full the bucket is before it was asked. */
   #quota: Quota | undefined
   /** Who may write to an upload: the last that asked. */
   readonly #writers = new Map<string, BucketUpload>()
   readonly #turns = new Turns()
 
-  private constructor(options: BucketStoreOptions) {
+  private constructor(options: BucketStoreOptions, direct: DirectUploads) {
     this.#options = options
+    this.#direct = direct
     this.#bucket = options.bucket
     this.#folder = join(options.folder, 'uploads')
   }
 
   /** Opens without its bucket too, if that is away: what is asked of it is refused until it comes back. */
   static async open(options: BucketStoreOptions): Promise<BucketStore> {
-    const store = new BucketStore(options)
-    await makeFolder(store.#folder)
+    const { bucket, folder, clock, random } = options
+    for (const part of ['uploads', 'direct']) await makeFolder(join(folder, part))
+    const direct = await DirectUploads.open({ bucket, clock, random, folder: join(folder, 'direct') })
+    const store = new BucketStore(options, direct)
     await store.collect().catch(unlessUnavailable)
     return store
   }
@@ -77,14 +87,34 @@ export class BucketStore implements FileStore {
     this.#bucket.close()
   }
 
+  readonly addresses: FileAddresses = {
+    toPut: async (key, length) => {
+      mustBeKey(key)
+      if (!this.#options.sends?.puts) return undefined
+      return this.#turns.alone(key, async () => {
+        const quota = await this.#counted()
+        await this.#direct.adopt(key).catch(refuseIfFailed)
+        if (await this.#find(key)) throw new FileRefusal('exists')
+        await (await this.#unfinished(key))?.abandon()
+        return this.#direct.begin(key, length, quota).catch(refuseIfFailed).catch(refuseIfFull)
+      })
+    },
+    toGet: async (key) => {
+      if (!this.#options.sends?.gets || !(await this.stat(key))) return undefined
+      return this.#bucket.addressToGet(key, GET_VALID_MS)
+    },
+  }
+
   async begin(key: string, maxBytes: number, options: BeginOptions = {}): Promise<BucketUpload> {
     mustBeKey(key)
     const { length, replaces = false, sha256 } = options
     if ((length ?? 0) > maxBytes) throw new FileRefusal('too-long')
     return this.#turns.alone(key, async () => {
       const quota = await this.#counted()
+      await this.#direct.adopt(key).catch(refuseIfFailed)
       if (!replaces && (await this.#find(key))) throw new FileRefusal('exists')
       await (await this.#unfinished(key))?.abandon()
+      await this.#direct.forget(key, quota).catch(refuseIfFailed)
       quota.mustFit(length ?? 1)
       const record: PartRecord = {
         ...{ key, maxBytes, replaces, begunAtMs: this.#options.clock.nowMs(), sent: [] },
@@ -104,12 +134,12 @@ export class BucketStore implements FileStore {
 
   async stat(key: string): Promise<Stored | undefined> {
     mustBeKey(key)
+    await this.#arrived(key)
     return this.#find(key)
   }
 
   async open(key: string): Promise<OpenFile | undefined> {
-    mustBeKey(key)
-    const found = await this.#find(key)
+    const found = await this.stat(key)
     if (!found) return undefined
     const whole = { first: 0, last: found.length - 1 }
     return {
@@ -131,8 +161,7 @@ export class BucketStore implements FileStore {
   }
 
   async delete(key: string): Promise<number> {
-    mustBeKey(key)
-    const found = await this.#find(key)
+    const found = await this.stat(key)
     if (!found) return 0
     await this.#bucket.delete(key).catch(refuseIfFailed)
     this.#quota?.give(found.length)
@@ -170,7 +199,7 @@ export class BucketStore implements FileStore {
       if (isRecordName(name)) await this.#collectUpload(name)
       else await this.#collectStray(name)
     }
-    await this.#counted()
+    await this.#collectDirect(await this.#counted())
     await this.#collectParts().catch(refuseIfFailed)
   }
 
@@ -204,6 +233,21 @@ export class BucketStore implements FileStore {
     }
   }
 
+  async #collectDirect(quota: Quota): Promise<void> {
+    for (const key of this.#direct.expectedKeys) {
+      await this.#arrived(key)
+      if (this.#direct.isLate(key)) await this.#turns.alone(key, () => this.#direct.forget(key, quota))
+    }
+    if (this.#options.sends?.puts)
+      await this.#direct.collectStrays((atMs) => this.#isRecent(atMs)).catch(refuseIfFailed)
+  }
+
+  /** What a client may have put at the bucket itself is an object from now on. */
+  async #arrived(key: string): Promise<void> {
+    if (this.#direct.isExpected(key))
+      await this.#turns.alone(key, () => this.#direct.adopt(key)).catch(refuseIfFailed)
+  }
+
   #isRecent(atMs: number): boolean {
     return this.#options.clock.nowMs() - atMs < ABANDONED_AFTER_MS
   }
@@ -222,7 +266,7 @@ export class BucketStore implements FileStore {
   }
 
   async #unfinishedBytes(): Promise<number> {
-    let bytes = 0
+    let bytes = this.#direct.expectedBytes
     for (const name of await readdir(this.#folder)) {
       const record = isRecordName(name) ? await readPartRecord(this.#folder, name) : undefined
       const part =

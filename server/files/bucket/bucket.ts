@@ -116,7 +116,10 @@ export class Bucket {
   }
 
   /** Objects whose keys begin so, in order, after a key; with `isFlat`, none that has a slash behind it. */
-  async *list(prefix: string, { after = '', isFlat = false } = {}): AsyncGenerator<Entry> {
+  async *list(
+    prefix: string,
+    { after = '', isFlat = false, isOurs = isObjectKey } = {},
+  ): AsyncGenerator<Entry> {
     const own = this.#client.prefix
     const query = {
       ...{ 'list-type': '2', prefix: own + prefix, 'max-keys': String(PAGE) },
@@ -130,10 +133,32 @@ export class Bucket {
       for (const entry of elementsOf(text, 'Contents')) {
         const key = (textOf(entry, 'Key') ?? '').slice(own.length)
         // Somebody else's, in the same bucket.
-        if (isObjectKey(key)) yield entryOf(key, entry)
+        if (isOurs(key)) yield entryOf(key, entry)
       }
       next = textOf(text, 'IsTruncated') === 'true' ? textOf(text, 'NextContinuationToken') : undefined
     } while (next !== undefined)
+  }
+
+  /** Inside the bucket; fails if there is another version now. */
+  async copy(from: string, etag: string, { key, madeBy }: Omit<Put, 'onlyNew'>): Promise<void> {
+    const headers = {
+      'x-amz-copy-source': this.#client.copySource(from),
+      'x-amz-copy-source-if-match': etag,
+      'x-amz-metadata-directive': 'REPLACE',
+      ...{ ...TYPE, [MADE_BY]: madeBy },
+    }
+    await this.#client.call({ method: 'PUT', key, headers })
+  }
+
+  /** Exactly so many bytes: the length is signed. */
+  addressToPut(key: string, length: number, validMs: number): Promise<string> {
+    const headers = { 'content-length': String(length) }
+    return this.#client.presign({ method: 'PUT', key, headers }, validMs / 1000)
+  }
+
+  addressToGet(key: string, validMs: number): Promise<string> {
+    const query = { 'response-content-disposition': 'attachment' }
+    return this.#client.presign({ method: 'GET', key, query }, validMs / 1000)
   }
 
   async unfinished(): Promise<UnfinishedParts[]> {

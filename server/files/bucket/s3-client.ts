@@ -69,6 +69,13 @@ export class S3Client {
     })
   }
 
+  /** What the bucket itself says to us: 200, 404, 403; nothing if it is away. */
+  async probe(): Promise<number | undefined> {
+    const answer = await this.#once({ method: 'HEAD' }).catch(() => undefined)
+    answer?.resume()
+    return answer?.statusCode
+  }
+
   /** An address with which whoever has it may make this request for so long, with exactly these headers. */
   async presign({ method, key, query, headers = {} }: S3Request, expiresInS: number): Promise<string> {
     const url = this.#url(key, { ...query, 'X-Amz-Expires': String(expiresInS) })
