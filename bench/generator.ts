@@ -1,4 +1,5 @@
 // The load generator: a process of its own that gets one job from its parent and answers with the result.
+import { runFiles } from './generator/files.ts'
 import { runIdle } from './generator/idle.ts'
 import { runLoad } from './generator/load.ts'
 import { runStorage } from './generator/storage.ts'
@@ -11,5 +12,6 @@ process.once('message', async (job: Job) => {
 
 function run(job: Job): Promise<Result> {
   if (job.kind === 'load') return runLoad(job)
+  if (job.kind === 'files') return runFiles(job)
   return job.kind === 'idle' ? runIdle(job) : runStorage(job)
 }

@@ -85,7 +85,27 @@ export type StorageJob = {
   readonly seconds: number
 }
 
-export type Job = LoadJob | IdleJob | StorageJob
+/** What every transfer of a job is. */
+export type Transfer =
+  /** TUS: one request creates, one sends. `data`: the folder of our server, whose secrets sign a form for each. */
+  | { readonly kind: 'tus'; readonly path: string; readonly data?: string }
+  /** One PUT to a new name below the path; `data` as above. */
+  | { readonly kind: 'put'; readonly path: string; readonly data?: string }
+  | { readonly kind: 'get'; readonly path: string }
+export type FilesJob = {
+  readonly kind: 'files'
+  readonly server: { readonly pid: number; readonly core: number | undefined }
+  /** `https:` with this certificate authority, or `http:`. */
+  readonly origin: string
+  readonly caPem: string | undefined
+  readonly transfer: Transfer
+  readonly bytes: number
+  readonly atOnce: number
+  readonly warmUpSeconds: number
+  readonly seconds: number
+}
+
+export type Job = LoadJob | IdleJob | StorageJob | FilesJob
 
 export type Percentiles = { readonly p50: number; readonly p99: number; readonly p999: number }
 
@@ -145,4 +165,19 @@ export type IdleResult = {
   readonly baseMiB: number
 }
 export type StorageResult = { readonly kind: 'storage'; readonly operations: readonly Operations[] }
-export type Result = LoadResult | IdleResult | StorageResult
+export type FilesResult = {
+  readonly kind: 'files'
+  readonly files: number
+  readonly mbPerSecond: number
+  /** The server's, children included. */
+  readonly cpuMsPerMb: number
+  readonly serverCpuShare: number
+  readonly generatorCpuShare: number
+  readonly othersCpuShare: number
+  readonly tookMs: Percentiles
+  /** How the line was encrypted, if it was. */
+  readonly cipher: string | undefined
+  readonly refused: number
+  readonly complaint?: string
+}
+export type Result = LoadResult | IdleResult | StorageResult | FilesResult

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inventAccounts, registerAccounts } from './accounts.ts'
 import { credentialsFigures, credentialsTable } from './credentials.ts'
+import { filesFigures, filesTables } from './files.ts'
 import { idleFigures } from './idle-connections.ts'
 import type { Account, LoadResult } from './job.ts'
 import { readOptions } from './options.ts'
@@ -25,6 +26,7 @@ console.log(`${PAIRS} pairs, ${PAYLOAD_BYTES} bytes each message, window ${WINDO
 if (options.profile) await profile(options.profile)
 else if (options.only === 'credentials') await credentials()
 else if (options.only === 'storage') await storage()
+else if (options.only === 'files') await files()
 else await bench()
 process.exit()
 
@@ -50,6 +52,12 @@ async function storage(): Promise<void> {
   const figures = await storageFigures(directory, options)
   console.log(`\n${storageTable(figures)}`)
   save({ storage: figures })
+}
+
+async function files(): Promise<void> {
+  const figures = await filesFigures(directory, options)
+  console.log(`\n${filesTables(figures)}`)
+  save({ files: figures })
 }
 
 function save(figures: object): void {

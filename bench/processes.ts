@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -40,8 +40,12 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
-function start(core: string, args: readonly string[], output: number | 'inherit', ipc = false): ChildProcess {
-  const command = [process.execPath, ...args]
+function start(
+  core: string,
+  command: readonly string[],
+  output: number | 'inherit',
+  ipc = false,
+): ChildProcess {
   const [program, ...rest] = pinned ? ['taskset', '-c', core, ...command] : command
   const stdio = ['ignore' as const, output, output, ...(ipc ? ['ipc' as const] : [])]
   const child = spawn(program!, rest, { stdio, cwd: ROOT })
@@ -65,7 +69,8 @@ export async function startOurs(directory: string, nodeOptions: readonly string[
   return startServer(args, directory, { name: 'ours', frames: 'signal', receipts: true })
 }
 
-async function startServer(
+/** A server of Node that takes `--data` and `--ready`. */
+export async function startServer(
   args: readonly string[],
   directory: string,
   traits: Pick<Target, 'name' | 'frames' | 'receipts'>,
@@ -74,7 +79,8 @@ async function startServer(
   const readyFile = join(directory, `ready-${Date.now()}.json`)
   const log = join(directory, 'log')
   const output = openSync(log, 'a')
-  const child = start(SERVER_CORE, [...args, '--data', join(directory, 'data'), '--ready', readyFile], output)
+  const command = [process.execPath, ...args, '--data', join(directory, 'data'), '--ready', readyFile]
+  const child = start(SERVER_CORE, command, output)
   closeSync(output)
   const ready = await readyWhen(child, readyFile, log)
   const { port } = new URL(ready.urls.chat)
@@ -83,15 +89,43 @@ async function startServer(
   return { target, ready, stop: () => stop(child) }
 }
 
+/** Any other program that stays in the foreground; it is there when something listens on the port. */
+export async function startProgram(
+  command: readonly string[],
+  directory: string,
+  port: number,
+): Promise<{ readonly pid: number; readonly core: number | undefined; stop(): Promise<void> }> {
+  const log = join(directory, 'log')
+  const output = openSync(log, 'a')
+  const child = start(SERVER_CORE, command, output)
+  closeSync(output)
+  await untilThere(child, log, () => isListening(port))
+  return { pid: child.pid!, core: pinned ? Number(SERVER_CORE) : undefined, stop: () => stop(child) }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  const outcome = await Promise.race([
+    once(socket, 'connect').then(() => true),
+    once(socket, 'close').then(() => false),
+  ]).catch(() => false)
+  socket.destroy()
+  return outcome
+}
+
 async function readyWhen(child: ChildProcess, file: string, log: string): Promise<Ready> {
+  await untilThere(child, log, async () => existsSync(file))
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+async function untilThere(child: ChildProcess, log: string, isThere: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS
-  while (!existsSync(file)) {
+  while (!(await isThere())) {
     if (child.exitCode !== null || Date.now() > deadline) {
       throw new Error(`a server did not start:\n${readFileSync(log, 'utf8').slice(-2000)}`)
     }
     await sleep(20)
   }
-  return JSON.parse(readFileSync(file, 'utf8'))
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -104,7 +138,7 @@ async function stop(child: ChildProcess): Promise<void> {
 
 /** Runs one job in a fresh generator. */
 export async function generate(job: Job): Promise<Result> {
-  const child = start(GENERATOR_CORE, [join(ROOT, 'bench/generator.ts')], 'inherit', true)
+  const child = start(GENERATOR_CORE, [process.execPath, join(ROOT, 'bench/generator.ts')], 'inherit', true)
   child.send(job)
   const result = await Promise.race([
     once(child, 'message').then(([message]) => message as Result),
@@ -115,7 +149,7 @@ export async function generate(job: Job): Promise<Result> {
   return result
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as { port: number }

@@ -36,17 +36,26 @@ export function progress(load: Omit<Load, 'phases'>, result: PhaseResult): strin
 
 /** What makes a figure doubtful, or is wrong with it. */
 export function warnings(result: PhaseResult): string {
-  const found = [
+  return unquiet(result, [
     result.lost > 0 && `LOST ${result.lost}`,
     result.duplicates > 0 && `duplicates ${result.duplicates}`,
     result.refused > 0 && `refused ${result.refused}`,
     result.receiptsMissing > 0 && `receipts missing ${result.receiptsMissing}`,
-    result.generatorCpuShare > GENERATOR_BUSY && 'the generator is busy: the rate may be its own',
-    result.othersCpuShare > OTHERS_BUSY &&
-      `others took ${percent(result.othersCpuShare)} of the server's core`,
     result.complaint,
+  ])
+}
+
+/** What was found, and whether something else wanted the cores. */
+export function unquiet(
+  { generatorCpuShare, othersCpuShare }: Pick<PhaseResult, 'generatorCpuShare' | 'othersCpuShare'>,
+  found: readonly (string | false | undefined)[],
+): string {
+  const all = [
+    ...found,
+    generatorCpuShare > GENERATOR_BUSY && 'the generator is busy: the rate may be its own',
+    othersCpuShare > OTHERS_BUSY && `others took ${percent(othersCpuShare)} of the server's core`,
   ].filter(Boolean)
-  return found.length > 0 ? `  ! ${found.join(', ')}` : ''
+  return all.length > 0 ? `  ! ${all.join(', ')}` : ''
 }
 
 export function tables({ loads, idle }: Figures): string {
@@ -169,7 +178,7 @@ function ratio(row: LoadFigures, among: readonly LoadFigures[]): string {
 
 const cpu = (result: PhaseResult): string => result.cpuSecondsPer1000.toFixed(4)
 export const milliseconds = (ms: number): string => (Number.isFinite(ms) ? `${ms.toFixed(1)} ms` : '–')
-const percent = (share: number): string => `${Math.round(share * 100)} %`
+export const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 /** A table under its title; nothing if it has no rows but the first. */
 export function section(title: string, rows: readonly string[][]): string {
