@@ -1,6 +1,7 @@
 // The servers that take and give files in the bench, each on the first core, with or without TLS.
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { objectPath } from '../server/files/object-key.ts'
 import { selfSigned } from './floors/certificate.ts'
@@ -28,6 +29,7 @@ export async function startFileServer(
 ): Promise<FileServer> {
   mkdirSync(directory, { recursive: true })
   if (subject === 'nginx') return startNginx(directory, isPlain)
+  if (subject === 'ours-nginx') return startOursAtNginx(directory, isPlain)
   if (subject === 'ours') return startOwn(directory, isPlain)
   const flags = [...(isPlain ? ['--plain'] : []), ...(subject === 'tus-fsync' ? ['--fsync'] : [])]
   const started = await startServer([join(ROOT, 'bench/floors/tus.ts'), ...flags], directory, TRAITS)
@@ -57,12 +59,12 @@ const layIn = (folder: string, key: string) => (bytes: number) => {
 }
 
 function placeOf({ target, stop }: Awaited<ReturnType<typeof startServer>>, isPlain: boolean) {
-  const { pid, core, port, caPem } = target
+  const { core, port, caPem } = target
   const origin = `${isPlain ? 'http' : 'https'}://localhost:${port}`
-  return { server: { pid, core }, origin, caPem: isPlain ? undefined : caPem, stop }
+  return { server: { pids: [target.pid], core }, origin, caPem: isPlain ? undefined : caPem, stop }
 }
 
-/** As plain as it comes: files from a folder by sendfile, and into it by WebDAV's PUT, whoever asks. One worker. */
+/** As plain as it comes: files from a folder by sendfile, and into it by WebDAV's PUT, whoever asks. */
 async function startNginx(directory: string, isPlain: boolean): Promise<FileServer> {
   const port = await freePort()
   const folder = join(directory, 'files')
@@ -77,7 +79,7 @@ async function startNginx(directory: string, isPlain: boolean): Promise<FileServ
   const conf = join(directory, 'nginx.conf')
   writeFileSync(
     conf,
-    `${own} daemon off; worker_processes 1; pid ${directory}/pid; error_log stderr warn;
+    `${own} daemon off; worker_processes auto; pid ${directory}/pid; error_log stderr warn;
 events { worker_connections 256; }
 http {
   access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
@@ -92,8 +94,35 @@ http {
 }
 `,
   )
-  const { stop, ...server } = await startProgram([NGINX, '-p', directory, '-c', conf], directory, port)
+  const { pid, core, stop } = await startProgram([NGINX, '-p', directory, '-c', conf], directory, port)
+  const server = { pids: [pid], core }
   const origin = `${isPlain ? 'http' : 'https'}://localhost:${port}`
   const upload = { kind: 'put', path: '' } as const
   return { server, origin, caPem: isPlain ? undefined : caPem, upload, lay: layIn(folder, 'laid'), stop }
+}
+
+/** The site as `heliograph edge nginx` writes it, and the server behind it; what both cost counts. Plain: the same without its TLS. */
+async function startOursAtNginx(directory: string, isPlain: boolean): Promise<FileServer> {
+  const port = await freePort()
+  const ours = await startOurs(directory, [], { edge: { nginx: { host: '127.0.0.1', port } } })
+  const [site, data] = [join(directory, 'nginx'), join(directory, 'data')]
+  const where = ['--config', join(directory, 'bench.yaml'), '--data', data, '--out', site]
+  execFileSync(process.execPath, [join(ROOT, 'server/heliograph.js'), 'edge', 'nginx', ...where])
+  if (isPlain) {
+    const http = join(site, 'heliograph.conf')
+    writeFileSync(http, readFileSync(http, 'utf8').replace(/^( *listen \S+) ssl.*;$/m, '$1;'))
+  }
+  const command = [NGINX, '-c', join(site, 'nginx.conf'), '-g', 'daemon off;', '-e', 'stderr']
+  const nginx = await startProgram(command, site, port)
+  return {
+    server: { pids: [ours.target.pid, nginx.pid], core: nginx.core },
+    origin: `${isPlain ? 'http' : 'https'}://localhost:${port}`,
+    caPem: isPlain ? undefined : ours.target.caPem,
+    upload: { kind: 'put', path: '/plain', data },
+    lay: layIn(join(data, 'files', 'objects'), 'attachments/laid-by-the-bench'),
+    async stop() {
+      await nginx.stop()
+      await ours.stop()
+    },
+  }
 }

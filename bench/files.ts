@@ -4,7 +4,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type FileSubject, hasNginx, startFileServer } from './file-servers.ts'
-import type { FilesResult } from './job.ts'
+import type { FilesJob, FilesResult } from './job.ts'
 import type { Options } from './options.ts'
 import { generate } from './processes.ts'
 import { milliseconds, percent, section, unquiet } from './report.ts'
@@ -30,8 +30,8 @@ const NAMES: Readonly<Record<FileSubject, string>> = {
   'ours-nginx': 'heliograph at nginx',
 }
 const SUBJECTS: Readonly<Record<FileLoad['direction'], readonly FileSubject[]>> = {
-  upload: ['tus', 'tus-fsync', 'ours', 'nginx', 'ours-nginx'],
-  download: ['nginx', 'ours-nginx', 'ours'],
+  upload: ['tus', 'tus-fsync', 'ours', 'nginx'],
+  download: ['nginx', 'ours'],
 }
 /** What each of ours is divided by, and how much it may be. */
 const GOALS: Readonly<Record<string, readonly (readonly [FileSubject, number?])[]>> = {
@@ -61,7 +61,9 @@ export async function filesFigures(directory: string, options: Options): Promise
     console.log('nginx is not installed (apt-get install nginx libnginx-mod-http-js): its rows are missing')
   const figures: FileFigures[] = []
   for (const load of plan(options)) {
-    const result = await measure(join(directory, 'files'), load, options)
+    if (!options.quick) warmMemory()
+    const seconds = { warmUpSeconds: options.quick ? 1 : 2, seconds: options.seconds }
+    const result = await measure(join(directory, 'files'), load, seconds)
     figures.push({ ...load, result })
     console.log(progress(load, result))
   }
@@ -72,24 +74,15 @@ export async function filesFigures(directory: string, options: Options): Promise
 export async function measure(
   directory: string,
   { subject, direction, isPlain, bytes }: FileLoad,
-  { seconds, quick }: Pick<Options, 'seconds' | 'quick'>,
+  seconds: Pick<FilesJob, 'warmUpSeconds' | 'seconds'>,
 ): Promise<FilesResult> {
-  if (!quick) warmMemory()
   const server = await startFileServer(subject, directory, isPlain)
   try {
     const { origin, caPem } = server
     const transfer =
       direction === 'upload' ? server.upload : ({ kind: 'get', path: server.lay(bytes) } as const)
-    const job = {
-      kind: 'files',
-      server: server.server,
-      origin,
-      caPem,
-      transfer,
-      bytes,
-      atOnce: AT_ONCE,
-    } as const
-    return (await generate({ ...job, warmUpSeconds: quick ? 1 : 2, seconds })) as FilesResult
+    const job = { kind: 'files', server: server.server, origin, caPem, transfer, bytes } as const
+    return (await generate({ ...job, atOnce: AT_ONCE, ...seconds })) as FilesResult
   } finally {
     await server.stop()
     rmSync(directory, { recursive: true, force: true })

@@ -94,7 +94,8 @@ export type Transfer =
   | { readonly kind: 'get'; readonly path: string }
 export type FilesJob = {
   readonly kind: 'files'
-  readonly server: { readonly pid: number; readonly core: number | undefined }
+  /** Their CPU and that of their children is counted. */
+  readonly server: { readonly pids: readonly number[]; readonly core: number | undefined }
   /** `https:` with this certificate authority, or `http:`. */
   readonly origin: string
   readonly caPem: string | undefined

@@ -33,6 +33,7 @@ export type Ready = {
   readonly outbox?: string
 }
 export type Server = { readonly target: Target; readonly ready: Ready; stop(): Promise<void> }
+export type Program = { readonly pid: number; readonly core: number | undefined; stop(): Promise<void> }
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -61,11 +62,16 @@ export function startFloor(floor: Floor, directory: string): Promise<Server> {
 }
 
 /** `nodeOptions` go before the program, as `--cpu-prof` does. */
-export async function startOurs(directory: string, nodeOptions: readonly string[] = []): Promise<Server> {
+export async function startOurs(
+  directory: string,
+  nodeOptions: readonly string[] = [],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Server> {
   mkdirSync(directory, { recursive: true })
   const config = join(directory, 'bench.yaml')
-  writeFileSync(config, JSON.stringify({ limits: LIMITS }))
-  const args = [...nodeOptions, ...startArguments(), '--port', String(await freePort()), '--config', config]
+  const listen = { host: '127.0.0.1', port: await freePort() }
+  writeFileSync(config, JSON.stringify({ limits: LIMITS, listen, ...more }))
+  const args = [...nodeOptions, ...startArguments(), '--config', config]
   return startServer(args, directory, { name: 'ours', frames: 'signal', receipts: true })
 }
 
@@ -94,7 +100,7 @@ export async function startProgram(
   command: readonly string[],
   directory: string,
   port: number,
-): Promise<{ readonly pid: number; readonly core: number | undefined; stop(): Promise<void> }> {
+): Promise<Program> {
   const log = join(directory, 'log')
   const output = openSync(log, 'a')
   const child = start(SERVER_CORE, command, output)

@@ -33,8 +33,8 @@ export async function runFiles(job: FilesJob): Promise<FilesResult> {
   }
 }
 
-function reading({ server: { pid, core } }: FilesJob) {
-  const server = cpuSeconds(pid)
+function reading({ server: { pids, core } }: FilesJob) {
+  const server = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
   const { user, system } = process.cpuUsage()
   return {
     atMs: performance.now(),
