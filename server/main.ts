@@ -6,6 +6,8 @@ type Loaded = { readonly command: Command }
 /** In the order of the help. */
 const COMMANDS: Readonly<Record<string, () => Promise<Loaded>>> = {
   up: () => import('./commands/up.ts'),
+  invite: () => import('./commands/invite.ts'),
+  registration: () => import('./commands/registration.ts'),
   status: () => import('./commands/status.ts'),
   secrets: () => import('./commands/secrets.ts'),
   openapi: () => import('./commands/openapi.ts'),

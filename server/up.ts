@@ -1,5 +1,6 @@
 // The platform in one process: opens storage, keys and the port, and closes them in the other order.
 import { mkdir } from 'node:fs/promises'
+import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { OutboxPush } from './chat/challenges/push.ts'
@@ -8,8 +9,9 @@ import { chatEvents } from './chat/events.ts'
 import { openSenders } from './chat/verification/senders/open.ts'
 import { fileEvents } from './files/events.ts'
 import { openFiles } from './files/files.ts'
+import { isLoopbackHost } from './kit/address.ts'
 import { MemoryBus } from './kit/bus.ts'
-import { openCertificates } from './kit/certificates.ts'
+import { ANY_ADDRESS, openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { type ControlCall, ControlDoor, controlCall } from './kit/control.ts'
@@ -83,12 +85,21 @@ function openDatabase(config: Config, secrets: Secrets, onFatal: (error: Error) 
 /** What the configuration may ask for, but this version does not have. */
 function checkSupported({ registration, bus }: Config): void {
   const missing = [
-    registration.mode === 'invite' && 'registration.mode: invite',
     registration.captcha === 'on' && 'registration.captcha: on',
     bus.engine === 'redis' && 'bus.engine: redis',
   ].find(Boolean)
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
 }
+
+/** How people elsewhere reach the server, as far as it was told. */
+function publicUrlOf({ listen }: Config, port: number): string {
+  const { host, url } = listen
+  if (url !== undefined) return url
+  const name = isLoopbackHost(host) || ANY_ADDRESS.includes(host) ? 'localhost' : host
+  return `https://${isIPv6(name) ? `[${name}]` : name}:${port}`
+}
+
+const hostOf = (url: string): string => new URL(url).hostname.replaceAll(/^\[|\]$/g, '')
 
 const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['urls'] =>
   Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
@@ -115,7 +126,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const certificates = await openCertificates({
     secretsFolder: config.secrets,
     dataFolder: config.data,
-    hosts: [config.listen.host],
+    hosts: [config.listen.host, hostOf(publicUrlOf(config, config.listen.port))],
     nowMs: clock.nowMs(),
   })
   const sql = await openDatabase(config, secrets, onFatal)
@@ -156,6 +167,8 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
         ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
         elsewhere: [storage.belongings],
         ownUrl,
+        publicUrl: () => publicUrlOf(config, port),
+        fingerprint: certificates.fingerprint,
         ...(files && { avatars: files.avatars, backupObjects: files.backupObjects }),
       }).catch(closeSql)
     : NO_CHAT

@@ -22,6 +22,7 @@ import { ManualClock } from '../server/kit/clock.ts'
 import { type Config, loadConfig } from '../server/kit/config.ts'
 import { codeBreaker, codes } from '../server/kit/config-codes.ts'
 import { Counters } from '../server/kit/counters.ts'
+import type { FreeRoom } from '../server/kit/free-room.ts'
 import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
 import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
 import { silentLog } from '../server/kit/log.ts'
@@ -45,6 +46,8 @@ export type RulesOptions = {
   readonly objects?: BackupObjects
   readonly avatars?: AvatarStore | undefined
   readonly attachments?: Partial<Config['attachments']>
+  /** A host with plenty of it unless told. */
+  readonly measureRoom?: () => Promise<FreeRoom>
   readonly registration?: Partial<Config['registration']>
 }
 export type Rules = Awaited<ReturnType<typeof openRules>>
@@ -97,6 +100,8 @@ function sharedSecrets(random: Random) {
   }
 }
 
+const PLENTY = { diskBytes: Number.MAX_SAFE_INTEGER, memoryBytes: Number.MAX_SAFE_INTEGER }
+
 /** A server of its own for one test, whose bugs fail it. */
 export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const bugs: unknown[] = []
@@ -124,6 +129,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     backupObjects: options.objects,
     avatars: options.avatars,
     ownUrl: () => 'https://own',
+    measureRoom: options.measureRoom ?? (async () => PLENTY),
   })
   ending = () => rules.close()
   t.after(() => {

@@ -10,6 +10,7 @@ import { credentialsRoutes } from './rest/credentials.ts'
 import { devicesRoutes } from './rest/devices.ts'
 import { discoveryRoutes } from './rest/discovery.ts'
 import { groupsRoutes } from './rest/groups.ts'
+import { invitesRoutes } from './rest/invites.ts'
 import { keepaliveRoutes } from './rest/keepalive.ts'
 import { keysRoutes } from './rest/keys.ts'
 import { linkingRoutes } from './rest/linking.ts'
@@ -37,6 +38,7 @@ export const ROUTES = {
   devices: devicesRoutes,
   discovery: discoveryRoutes,
   groups: groupsRoutes,
+  invites: invitesRoutes,
   keepalive: keepaliveRoutes,
   keys: keysRoutes,
   linking: linkingRoutes,

@@ -3,10 +3,11 @@
 import { type BackupObjects, noBackupObjects } from '../kit/backup-objects.ts'
 import type { Bus } from '../kit/bus.ts'
 import type { Clock } from '../kit/clock.ts'
-import type { Config } from '../kit/config.ts'
+import { type Config, registrationModeOf } from '../kit/config.ts'
 import { DAY_MS } from '../kit/days.ts'
 import { externalServices } from '../kit/external-credentials.ts'
 import { fileUrls } from '../kit/file-urls.ts'
+import { type FreeRoom, freeRoom } from '../kit/free-room.ts'
 import { Housekeeping } from '../kit/housekeeping.ts'
 import type { Limits } from '../kit/limits.ts'
 import { PostPolicy } from '../kit/post-policy.ts'
@@ -16,6 +17,7 @@ import type { Sql } from '../kit/sql/sql.ts'
 import { UploadSignatures } from '../kit/upload-signatures.ts'
 import { Accounts, type Belongings } from './accounts/accounts.ts'
 import { UnidentifiedAccess } from './accounts/unidentified-access.ts'
+import { Admission } from './admission/admission.ts'
 import { Attachments } from './attachments/attachments.ts'
 import { UploadForms } from './attachments/upload-forms.ts'
 import { BackupCredentials } from './backups/backup-credentials.ts'
@@ -37,6 +39,7 @@ import { SenderCertificates } from './credentials/sender-certificates.ts'
 import { Devices } from './devices/devices.ts'
 import { Discovery } from './discovery/discovery.ts'
 import type { ChatEvents } from './events.ts'
+import { Invites } from './invites/invites.ts'
 import { Keys } from './keys/keys.ts'
 import { Linking } from './linking/linking.ts'
 import { LinkingStore } from './linking/store.ts'
@@ -109,6 +112,8 @@ export type CapabilitiesOptions = {
   readonly events: ChatEvents
   /** This server's own address; asked when its port is bound. */
   readonly ownUrl: () => string
+  /** How much room this host has; measured unless told. */
+  readonly measureRoom?: (() => Promise<FreeRoom>) | undefined
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -216,10 +221,18 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     ...{ accounts, readers, queues, clock, events, onBug },
     idlePrimaryMs: config.clients.idlePrimaryDays * DAY_MS,
   })
+  const invites = new Invites({ sql, clock, random, limits, events })
+  const { minFreeDisk, minFreeMemory } = config.registration
+  const admission = new Admission({
+    ...{ sql, accounts, invites, clock, events, minFreeDisk, minFreeMemory },
+    mode: registrationModeOf(config),
+    measure: options.measureRoom ?? (() => freeRoom(config.data)),
+  })
   const { verificationSecret } = secrets
   const budgets = openBudgets(config, { sql, clock, events, secret: verificationSecret })
   const verification = new Verification({
     ...{ sql, clock, random, limits, senders: options.senders, events, budgets },
+    policy: admission,
     demanded: config.registration.captcha === 'on',
     captcha: options.captcha,
     push: options.challengePush,
@@ -228,7 +241,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
   const recovery = new Recovery({ sql, accounts, clock, random })
   accounts.keeps(recovery)
   verification.onVerified((e164) => recovery.verified(e164))
-  const numberProof = new NumberProof(verification, recovery)
+  const numberProof = new NumberProof(verification, recovery, invites)
   const lock = new RegistrationLock({
     ...{ accounts, recovery, limits, clock, random, events },
     svr2Credentials: (aci) => services.svr2.issue(aci),
@@ -247,13 +260,13 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     clock,
     random,
     requiredCapabilities,
-    closed: config.registration.mode === 'closed',
+    admission,
     events,
   })
   const sync = new AccountSync({ queues, clock, random })
   const changeNumber = new ChangeNumber({ accounts, keys, sync, numberProof, lock, limits, clock })
   housekeeping.every(FORGET_EVERY_MS, 'expiry', () =>
-    Promise.all([accounts.forgetExpired(), recovery.expire(), verification.expire()]),
+    Promise.all([accounts.forgetExpired(), recovery.expire(), verification.expire(), invites.expire()]),
   )
   const configuration = new Configuration(config.remoteConfig)
   return {
@@ -289,6 +302,8 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     transfers,
     provisioning,
     sockets,
+    invites,
+    admission,
     budgets,
     verification,
     recovery,

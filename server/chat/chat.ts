@@ -14,6 +14,7 @@ import type { Admit } from '../kit/websocket.ts'
 import type { Accounts } from './accounts/accounts.ts'
 import { accountsAnonymousGrpc, accountsGrpc } from './accounts/grpc.ts'
 import { accountsRest } from './accounts/rest.ts'
+import { admissionControl } from './admission/control.ts'
 import { attachmentsGrpc } from './attachments/grpc.ts'
 import { attachmentsRest } from './attachments/rest.ts'
 import { backupsGrpc, entitlementsGrpc } from './backups/grpc.ts'
@@ -32,6 +33,8 @@ import { credentialsRest } from './credentials/rest.ts'
 import { devicesGrpc } from './devices/grpc.ts'
 import { devicesRest } from './devices/rest.ts'
 import { discoveryRest } from './discovery/rest.ts'
+import { invitesControl } from './invites/control.ts'
+import { invitesRest } from './invites/rest.ts'
 import { keysAnonymousGrpc, keysGrpc } from './keys/grpc.ts'
 import { keysRest } from './keys/rest.ts'
 import { linkingRest } from './linking/rest.ts'
@@ -50,7 +53,12 @@ import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
 import { verificationRest } from './verification/rest.ts'
 
-export type ChatOptions = Omit<CapabilitiesOptions, 'limits'>
+export type ChatOptions = Omit<CapabilitiesOptions, 'limits'> & {
+  /** This server's address as people elsewhere reach it. */
+  readonly publicUrl: () => string
+  /** SHA-256 of the certificate authority's certificate. */
+  readonly fingerprint: string
+}
 
 export type Chat = {
   readonly rest: readonly Bound[]
@@ -98,6 +106,8 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     transfers,
     provisioning,
     sockets,
+    invites,
+    admission,
     verification,
     recovery,
     lock,
@@ -106,6 +116,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     changeNumber,
     configuration,
   } = chat
+  const server = () => ({ url: options.publicUrl(), fingerprint: options.fingerprint })
   const entitlementOf = (aci: Aci) => backupCredentials.entitlement(aci)
   return {
     rest: [
@@ -124,6 +135,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...messagesRest(messages, groups),
       ...linkingRest(linking, transfers),
       ...provisioningRest(provisioning),
+      ...invitesRest(invites, server),
       ...verificationRest(verification),
       ...registrationLockRest(lock),
       ...registrationRest(registration, entitlementOf),
@@ -160,7 +172,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...devicesGrpc(devices),
     ],
     admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
-    control: [],
+    control: [...invitesControl(invites, server), ...admissionControl(admission)],
     refusesClient: chat.refusesClient,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),

@@ -52,6 +52,23 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   codeEntered(right: boolean): void {
     counters.add(right ? 'codes.right' : 'codes.wrong')
   },
+  /** Six digits that may have been an invite's. */
+  inviteTried(right: boolean): void {
+    counters.add(`invites.${right ? 'right' : 'wrong'}`)
+  },
+  inviteMade(): void {
+    counters.add('invites.made')
+    log.info('invite made')
+  },
+  inviteRevoked(): void {
+    counters.add('invites.revoked')
+    log.info('invite revoked')
+  },
+  /** From now on nobody new is let in, or, without a cause, again. */
+  registrationHeld(by: 'operator' | 'disk' | 'memory' | undefined): void {
+    counters.add(by ? `registration.held.${by}` : 'registration.released')
+    log.warn(by ? 'registration held' : 'registration released', by ? { by } : {})
+  },
   registrationLockHeld(): void {
     counters.add('accounts.registration-lock-held')
   },

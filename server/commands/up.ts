@@ -1,7 +1,7 @@
 // `heliograph up`: starts every part in one process, and stops it on a signal.
 import { open, rename } from 'node:fs/promises'
 import { type Command, CommandError, readFlags, readNumber, sentenceOf } from '../kit/command.ts'
-import { loadConfig } from '../kit/config.ts'
+import { type Config, loadConfig, registrationModeOf } from '../kit/config.ts'
 import { createLog } from '../kit/log.ts'
 import { type Platform, type Ready, type UrlName, up } from '../up.ts'
 
@@ -27,16 +27,24 @@ const partsOf = ({ urls }: Ready): string =>
     .map(([name, title, about]) => `  ${title.padEnd(16)} ${urls[name]}   ${about}`)
     .join('\n')
 
-function endScreen({ ready, fingerprint }: Platform, data: string): string {
+/** Who may register, and what the operator types to let somebody in. */
+const REGISTRATION = {
+  open: 'open: everybody who proves a phone number (registration.mode)',
+  invite: 'by invite: heliograph invite create',
+  closed: 'closed: nobody new (registration.mode)',
+} as const
+
+function endScreen({ ready, fingerprint }: Platform, config: Config): string {
   return `
 Heliograph is up.
 
 ${partsOf(ready)}
-  state            ${data}
+  state            ${config.data}
   authority        ${ready.tls.caPem}
                    SHA-256 ${fingerprint}
   codes            ${ready.outbox}
                    (registration codes go here: nothing is sent by SMS)
+  registration     ${REGISTRATION[registrationModeOf(config)]}
 
 Clients need the address, the authority and the keys in the ready file (--ready FILE).
 Try next:  npm run demo      two people talk, are cut off, and lose nothing
@@ -79,7 +87,7 @@ async function run(args: string[]): Promise<void> {
   })
   stopOnSignals(platform)
   if (ready !== undefined) await writeReady(ready, platform.ready)
-  if (process.stdout.isTTY || ready === undefined) process.stdout.write(endScreen(platform, config.data))
+  if (process.stdout.isTTY || ready === undefined) process.stdout.write(endScreen(platform, config))
 }
 
 function explain(error: unknown, port: number): Error {

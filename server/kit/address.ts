@@ -19,6 +19,12 @@ export function limiterAddress(address: string): string {
 /** Whether a limiter's address is this host's own. */
 export const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::/64'
 
+/** Whether only this host can reach what listens on an address or name. */
+export const isLoopbackHost = (host: string): boolean =>
+  host === 'localhost' ||
+  limiterAddress(host).startsWith('127.') ||
+  (isIP(host) === 6 && /^[0:]*:0*1$/.test(host))
+
 /** The 4 or 16 bytes of a valid address. */
 export const addressBytes = (address: string): Buffer =>
   isIP(address) === 4

@@ -20,7 +20,7 @@ const RENEW_CA_BEFORE_MS = 400 * DAY_MS
 
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '::1']
 /** They mean "every address" and name none. */
-const ANY_ADDRESS = ['0.0.0.0', '::', '']
+export const ANY_ADDRESS: readonly string[] = ['0.0.0.0', '::', '']
 
 export type CertificateOptions = {
   readonly secretsFolder: string

@@ -35,6 +35,13 @@ const listen = z.strictObject({
     .min(1)
     .default('127.0.0.1')
     .describe('Address to listen on. `0.0.0.0` or `::` opens the server to the network.'),
+  url: z
+    .url({ protocol: /^https$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional()
+    .describe(
+      'How clients reach this server, for links that people are given; `https://<host>:<port>` if not set.',
+    ),
   port: z.int().min(0).max(65_535).default(8443).describe('The one TLS port. 0 takes any free one.'),
   maxConnectionsPerAddress: z
     .int()
@@ -69,11 +76,15 @@ const bus = z
     message: 'is needed with engine redis',
   })
 
+const MIB = 1024 ** 2
+
 const registration = z.strictObject({
   mode: z
     .enum(['open', 'invite', 'closed'])
-    .default('open')
-    .describe('Who may register a new account: everybody, who was invited, or nobody.'),
+    .optional()
+    .describe(
+      'Who may register a new account: everybody, who was invited, or nobody. If not set, `invite` where `listen.host` can be reached by others, and `open` on loopback.',
+    ),
   captcha: z.enum(['on', 'off']).default('off').describe('Ask for a captcha before a code is sent.'),
   budgets: z
     .enum(['on', 'off'])
@@ -97,6 +108,16 @@ const registration = z.strictObject({
     .regex(/^[A-Za-z0-9+/]{11}$/, 'must be the 11 characters of an app hash')
     .optional()
     .describe('The hash of your Android app: with it at the end of an SMS the app reads the code by itself.'),
+  minFreeDisk: z
+    .int()
+    .min(0)
+    .default(512 * MIB)
+    .describe('With fewer bytes free on the disk of the data nobody new is let in.'),
+  minFreeMemory: z
+    .int()
+    .min(0)
+    .default(64 * MIB)
+    .describe('With fewer bytes of memory free nobody new is let in.'),
   requiredCapabilities: z
     .array(z.enum(CAPABILITIES))
     .default([])

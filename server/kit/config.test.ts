@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { ConfigError, loadConfig } from './config.ts'
+import { ConfigError, loadConfig, registrationModeOf } from './config.ts'
 import { codeBreaker, codes } from './config-codes.ts'
 import { exampleYaml, withReference } from './config-doc.ts'
 import { ROLES } from './config-schema.ts'
@@ -28,7 +28,8 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     storage: { engine: 'sqlite' },
     bus: { engine: 'memory', urls: [] },
     registration: {
-      mode: 'open',
+      minFreeDisk: 512 * 1024 ** 2,
+      minFreeMemory: 64 * 1024 ** 2,
       captcha: 'off',
       senders: ['console'],
       serviceName: 'Heliograph',
@@ -178,4 +179,24 @@ test('the generated documents are in step with the schema (npm run docs)', () =>
   assert.equal(repositoryFile('deploy/config.example.yaml'), exampleYaml())
   const page = repositoryFile('docs/operating.md')
   assert.equal(page, withReference(page))
+})
+
+test('a server that others can reach lets in who was invited, unless it is told otherwise', () => {
+  for (const [host, mode] of [
+    ['127.0.0.1', 'open'],
+    ['127.8.0.1', 'open'],
+    ['::1', 'open'],
+    ['0:0:0:0:0:0:0:1', 'open'],
+    ['::ffff:127.0.0.1', 'open'],
+    ['localhost', 'open'],
+    ['0.0.0.0', 'invite'],
+    ['::', 'invite'],
+    ['::2', 'invite'],
+    ['10.0.0.1', 'invite'],
+    ['1', 'invite'],
+    ['127.0.0.1.example.org', 'invite'],
+  ])
+    assert.equal(registrationModeOf(load('', { host: host! })), mode, host)
+  for (const mode of ['open', 'invite', 'closed'])
+    assert.equal(registrationModeOf(load(`registration: { mode: ${mode} }`, { host: '::' })), mode)
 })

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import type { Document, LineCounter } from 'yaml'
 import type { z } from 'zod'
+import { isLoopbackHost } from './address.ts'
 import { type Config, configSchema } from './config-schema.ts'
 import { nearest } from './nearest.ts'
 
@@ -33,6 +34,10 @@ function complete(parsed: z.output<typeof configSchema>): Config {
   const data = resolve(parsed.data)
   return { ...parsed, data, secrets: resolve(parsed.secrets ?? join(data, 'secrets')) }
 }
+
+/** Who may register: a server that others can reach lets in who was invited, unless told otherwise. */
+export const registrationModeOf = ({ registration, listen }: Config): 'open' | 'invite' | 'closed' =>
+  registration.mode ?? (isLoopbackHost(listen.host) ? 'open' : 'invite')
 
 type Values = Record<string, unknown>
 const isValues = (value: unknown): value is Values =>

@@ -6,6 +6,7 @@ export type LimiterKey =
   | 'ip'
   | 'number'
   | 'session'
+  | 'invite'
   | 'device'
   | 'backup-user'
   | 'avatar-identity'
@@ -95,6 +96,9 @@ export const LIMITERS = {
   checkTotp: closed('aci', 5, 6 * SECOND),
   // Ours: Signal's registration service, which has this one, publishes no figures.
   verificationSession: closed('number', 10, 2 * MINUTE),
+  // Ours: six digits that an invite gives, and looks at its page.
+  inviteCode: closed('invite', 10, 10 * MINUTE),
+  invitePage: closed('ip', 60, 10 * SECOND),
   // Ours: Signal's directory counts in its enclave. Permits are phone numbers that were not asked for within a day.
   discovery: closed('aci', 50, 30 * MINUTE),
   discoveryBatch: closed('aci', 5000, 43.2 * SECOND),

@@ -22,7 +22,7 @@ import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
 const shapeOf = (endpoint: string) => endpoint.replace(/\{[^}]*\}/g, '{}')
 const of = (kind: Kind) => ENTRIES.filter((entry) => entry.kind === kind)
 /** What Signal has nothing like. */
-const isOurs = (endpoint: string) => endpoint.includes(' /v1/heliograph/')
+const isOurs = (endpoint: string) => / \/(v1\/heliograph|invite)\//.test(endpoint)
 const claimed = ({ status }: Entry) => status === 'done' || status === 'partly'
 const claims = (kind: Kind) =>
   of(kind)
@@ -48,6 +48,8 @@ async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }
     bus: new MemoryBus(),
     senders: [],
     ownUrl: () => 'https://localhost',
+    publicUrl: () => 'https://localhost',
+    fingerprint: '',
     events: chatEvents(new Counters(), silentLog),
   })
   t.after(async () => {

@@ -456,6 +456,8 @@ export const LEDGER: readonly Section[] = [
     entries: rest({
       'GET /v1/heliograph/discovery': done,
       'POST /v1/heliograph/discovery': done,
+      'GET /invite/{code}': done,
+      'POST /invite/{code}': done,
       'POST /v1/heliograph/verification/deliveries/{delivery}': done,
     }),
   },

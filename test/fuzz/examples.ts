@@ -183,6 +183,7 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     usernameLinkEncryptedValue: randomBytes(50).toString('base64url'),
     keepLinkHandle: true,
   }),
+  'invites.takeDigits': () => ({ number: '+12025550199' }),
   'verification.create': () => ({ number: '+12025550199', mcc: '310', mnc: '26' }),
   'verification.update': () => ({ captcha: 'x', pushToken: 'y', pushTokenType: 'fcm' }),
   'verification.requestCode': () => ({ transport: 'sms', client: 'android-ng' }),
@@ -210,6 +211,7 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   token: () => RESTORE_TOKEN,
   address: () => randomBytes(16).toString('base64url'),
   sessionId: (cast) => cast.sessionId,
+  code: () => '0123456789abcdefghjkmnpqrstvwxyz',
   delivery: () => randomBytes(18).toString('base64url'),
 }
 

@@ -127,6 +127,9 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'groups.avatarForm': device(401),
   'groups.token': device(401),
   // Inside sockets only.
+  // Nobody was invited.
+  'invites.page': open(404),
+  'invites.takeDigits': open(404),
   'keepalive.keepalive': open(404),
   'keys.count': device(200),
   // The keys are signed by the account's identity: somebody else's they are not.

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import type { RulesOptions } from '../../../test/chat-rules.ts'
 import { makeIdentityKeys, makeOneTimeKeys } from '../../../test/client/identity-keys.ts'
 import { newKeys, PASSWORD, registrationOf } from '../../../test/person.ts'
 import { openRegistrar, refusedAs } from '../../../test/registrar.ts'
-import { newNumber, sampleDevice } from '../../../test/sample-account.ts'
+import { newNumber, sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import { Envelope } from '../../../wire/gen/envelope.js'
-import { uuidOf, uuidToBytes } from '../../../wire/types.ts'
+import { type E164, uuidOf, uuidToBytes } from '../../../wire/types.ts'
 import { type Account, deviceOf } from '../accounts/account.ts'
 import { queueOf } from '../messages/store.ts'
 import { type Changed, type NumberChange, WAITING_PERIOD_MS } from './change-number.ts'
@@ -16,8 +17,8 @@ const TOKEN = 'ab'.repeat(32)
 const START_MS = Date.UTC(2026, 0, 1)
 
 /** A server on which people registered long enough ago. */
-async function open(t: TestContext) {
-  const registrar = await openRegistrar(t)
+async function open(t: TestContext, options: RulesOptions = {}) {
+  const registrar = await openRegistrar(t, options)
   const { rules, person, verified } = registrar
   const people = async (count: number) => {
     const accounts: Account[] = []
@@ -302,4 +303,41 @@ test('a change of number and a registration of it at once leave one account with
     assert.deepEqual(Buffer.from(taken.identityKey), Buffer.from(account.pniIdentityKey))
   })
   await fc.assert(race, { numRuns: 20 })
+})
+
+test('an invite lets an account have a number that nobody has, and no other', async (t) => {
+  const { rules, change } = await open(t, { registration: { mode: 'closed' } })
+  const { accounts, invites, verification } = rules
+  const settle = async () => {
+    const e164 = newNumber() as E164
+    const account = sampleAccount({ e164, pni: await accounts.pniOf(e164) })
+    assert.ok(await accounts.put(account, []))
+    return account
+  }
+  const [ada, bob, gone] = [await settle(), await settle(), await settle()]
+  rules.clock.advance(WAITING_PERIOD_MS)
+  const byInvite = async (number: E164) => {
+    const opened = await verification.open(number)
+    assert.ok(opened.kind === 'opened')
+    const { id } = opened.session
+    const { digits } = await invites.create({ uses: 1, days: 1, number, note: '' })
+    await verification.requestCode(id, 'sms')
+    const answered = await verification.submitCode(id, digits!)
+    assert.ok(answered.kind === 'ok' && answered.session.verified)
+    return { number, sessionId: id }
+  }
+  const free = newNumber() as E164
+  const early = await byInvite(free)
+  const changed = await change(ada, await byInvite(free))
+  assert.ok(changed.kind === 'changed')
+  assert.equal(changed.account.e164, free)
+  // The session is from when nobody had the number.
+  assert.equal((await change(bob, early)).kind, 'unverified')
+  assert.equal((await accounts.find(bob.aci))?.e164, bob.e164)
+  const usesLeft = (await invites.list()).map((invite) => invite.usesLeft)
+  assert.deepEqual(usesLeft.sort(), [0, 1])
+  // Nobody learns by an invite whose the number was.
+  await accounts.delete(gone.aci)
+  assert.equal((await change(bob, await byInvite(gone.e164))).kind, 'changed')
+  assert.equal(await accounts.formerAci(bob.pni), undefined)
 })

@@ -13,14 +13,14 @@ import type { Statement } from '../../kit/sql/sql.ts'
 import type { Account, Device } from '../accounts/account.ts'
 import { type Accounts, allDevicesOf } from '../accounts/accounts.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
+import { readPhoneNumber } from '../accounts/phone-number.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { SignedPreKey } from '../keys/pre-key.ts'
 import { checkSignedEc, checkSignedKem, readIdentityKey } from '../keys/signatures.ts'
 import type { AccountSync, Unfit } from '../messages/account-sync.ts'
 import type { Copy } from '../messages/messages.ts'
-import type { Evidence, NumberProof, Proof } from '../recovery/number-proof.ts'
+import type { Evidence, NumberProof, Proof, ProvenBy } from '../recovery/number-proof.ts'
 import type { Locked, RegistrationLock } from '../registration-lock/registration-lock.ts'
-import { readPhoneNumber } from '../verification/phone-number.ts'
 
 /** So long after it was registered an account keeps its number. */
 export const WAITING_PERIOD_MS = 3_600_000
@@ -62,6 +62,7 @@ type Taken = {
   readonly kind: 'taken'
   readonly pni: Pni
   readonly holder: Account | undefined
+  readonly by: ProvenBy | undefined
   readonly conditions: readonly Statement[]
 }
 
@@ -111,17 +112,19 @@ export class ChangeNumber {
   ): Promise<Taken | Exclude<Changed, { kind: 'changed' }>> {
     const { accounts, numberProof, lock } = this.#options
     const number = change.number as E164
-    if (account.e164 === number) return { kind: 'taken', pni: account.pni, holder: undefined, conditions: [] }
+    if (account.e164 === number)
+      return { kind: 'taken', pni: account.pni, holder: undefined, by: undefined, conditions: [] }
     const proof = await numberProof.prove(number, change)
     if (proof.kind !== 'proven') return proof
     const pni = await accounts.pniOf(number)
     const holder = pni === account.pni ? undefined : await accounts.find(pni)
+    if (holder && proof.by === 'invite') return { kind: 'unverified' }
     const locked = holder && (await lock.check(holder, change.registrationLock, proof.by))
-    return locked ?? { kind: 'taken', pni, holder, conditions: [proof.statement] }
+    return locked ?? { kind: 'taken', pni, holder, by: proof.by, conditions: proof.statements }
   }
 
   /** What the account became; nothing if it, the holder or the proof was not as it was read. */
-  async #write(before: Account, change: NumberChange, { pni, holder, conditions }: Taken) {
+  async #write(before: Account, change: NumberChange, { pni, holder, by, conditions }: Taken) {
     const { accounts, keys, sync } = this.#options
     const next: Account = {
       ...before,
@@ -135,7 +138,8 @@ export class ChangeNumber {
       })),
     }
     const isOther = pni !== before.pni
-    const displaced = isOther ? (holder?.aci ?? (await accounts.formerAci(pni))) : undefined
+    const former = by === 'invite' ? undefined : await accounts.formerAci(pni)
+    const displaced = isOther ? (holder?.aci ?? former) : undefined
     const messages = sync.prepare(next, change.copies, pni)
     const others = [...keys.forNewNumber(next.aci, keysOf(before.devices, change)), ...messages.statements]
     const done = isOther

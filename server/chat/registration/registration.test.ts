@@ -12,9 +12,15 @@ import { newNumber, sampleDevice } from '../../../test/sample-account.ts'
 import { keysRoutes } from '../../../wire/rest/keys.ts'
 import type { Registration as RegistrationRequest } from '../../../wire/rest/registration.ts'
 import type { E164 } from '../../../wire/types.ts'
+import { Admission } from '../admission/admission.ts'
 import { queueOf } from '../messages/store.ts'
 import { Registration } from './registration.ts'
 
+const NO_BOUNDS = {
+  minFreeDisk: 0,
+  minFreeMemory: 0,
+  measure: async () => ({ diskBytes: 0, memoryBytes: 0 }),
+}
 const START_MS = Date.UTC(2026, 0, 1)
 
 const stored = (keys: ReturnType<typeof makeIdentityKeys>) => {
@@ -142,7 +148,8 @@ test('a closed server refuses new numbers only, and does not spend their session
   const { rules, verified, register, person } = await openRegistrar(t)
   const known = newNumber()
   const { aci } = await person(known)
-  const closed = new Registration({ ...rules, requiredCapabilities: [], closed: true })
+  const admission = new Admission({ ...rules, ...NO_BOUNDS, mode: 'closed' })
+  const closed = new Registration({ ...rules, requiredCapabilities: [], admission })
   const registerClosed = (number: string, session: string) =>
     closed.register({ username: number, password: PASSWORD }, registrationOf(session), undefined)
   const fresh = newNumber()

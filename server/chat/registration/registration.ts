@@ -22,6 +22,8 @@ import { attributesOf } from '../accounts/attributes.ts'
 import { sealCreation } from '../accounts/creation-seal.ts'
 import { hashPassword } from '../accounts/device-password.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
+import { acceptedForm } from '../accounts/phone-number.ts'
+import type { Admission } from '../admission/admission.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Keys } from '../keys/keys.ts'
 import { checkSignedEc, checkSignedKem, readIdentityKey } from '../keys/signatures.ts'
@@ -30,7 +32,6 @@ import type { Evidence, NumberProof, Proof } from '../recovery/number-proof.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { Locked, RegistrationLock } from '../registration-lock/registration-lock.ts'
 import type { Checked, Totp } from '../totp/totp.ts'
-import { acceptedForm } from '../verification/phone-number.ts'
 
 const MAX_RETRIES = 10
 
@@ -58,8 +59,7 @@ export type RegistrationOptions = {
   readonly random: Random
   /** Capabilities without which a client is too old. */
   readonly requiredCapabilities: readonly string[]
-  /** Only numbers that have an account may register, again. */
-  readonly closed: boolean
+  readonly admission: Admission
   readonly events: ChatEvents
 }
 
@@ -109,9 +109,9 @@ export class Registration {
       const previous = await accounts.find(pni)
       const passed = await this.#check(applicant, previous, proof)
       if (passed.kind !== 'passed') return passed
-      const formerAci = previous ? undefined : await accounts.formerAci(pni)
+      const formerAci = previous || proof.by === 'invite' ? undefined : await accounts.formerAci(pni)
       const account = this.#account(applicant, { pni, previous, formerAci })
-      const conditions = [proof.statement, ...passed.statements]
+      const conditions = [...proof.statements, ...passed.statements]
       if (await this.#put(applicant, account, { pni, previous, formerAci }, conditions)) {
         events.registered(previous !== undefined)
         return { kind: 'registered', account, previous }
@@ -126,8 +126,11 @@ export class Registration {
     previous: Account | undefined,
     proof: Extract<Proof, { kind: 'proven' }>,
   ): Promise<Refused | Extract<Checked, { kind: 'passed' }>> {
-    const { closed, lock, totp } = this.#options
-    if (!previous) return closed ? { kind: 'closed' } : { kind: 'passed', statements: [] }
+    const { admission, lock, totp } = this.#options
+    const invited = proof.by === 'invite'
+    if (!previous) return (await admission.mayJoin(invited)) ? NOTHING_ASKED : { kind: 'closed' }
+    // The session was proven while nobody had the number.
+    if (invited) return { kind: 'unverified' }
     if (transferPossible(previous, request)) return { kind: 'transfer-possible' }
     const token = request.accountAttributes.registrationLock ?? undefined
     const locked = await lock.check(previous, token, proof.by)
@@ -198,6 +201,8 @@ export class Registration {
     }
   }
 }
+
+const NOTHING_ASKED = { kind: 'passed', statements: [] } as const
 
 /** A new device's queue must not be taken for that of a device before it. */
 const newest = (account: Account | undefined): number =>

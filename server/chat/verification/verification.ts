@@ -8,10 +8,10 @@ import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
+import { readPhoneNumber } from '../accounts/phone-number.ts'
 import type { PushToken } from '../challenges/push.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Budgets, Spending } from './budgets/budgets.ts'
-import { readPhoneNumber } from './phone-number.ts'
 import { type Dispatch, SenderChain } from './senders/chain.ts'
 import type {
   CheckOutcome,
@@ -22,6 +22,7 @@ import type {
   Transport,
 } from './senders/sender.ts'
 import { type Answers, SessionChallenges, type SessionChallengesOptions } from './session-challenges.ts'
+import type { SessionPolicy } from './session-policy.ts'
 import { type SessionView, viewOf, waitSeconds } from './session-view.ts'
 import { type NewCode, type Session, VerificationStore } from './store.ts'
 
@@ -91,6 +92,7 @@ export type VerificationOptions = {
   readonly events: ChatEvents
   /** Without them codes cost nothing. */
   readonly budgets: Budgets | undefined
+  readonly policy: SessionPolicy
 } & Omit<SessionChallengesOptions, 'store'>
 
 export class Verification {
@@ -102,6 +104,7 @@ export class Verification {
   readonly #events: ChatEvents
   readonly #challenges: SessionChallenges
   readonly #budgets: Budgets | undefined
+  readonly #policy: SessionPolicy
   readonly #onVerified: OnVerified[] = []
 
   constructor(options: VerificationOptions) {
@@ -112,6 +115,7 @@ export class Verification {
     this.#senders = new SenderChain(options)
     this.#events = options.events
     this.#budgets = options.budgets
+    this.#policy = options.policy
     this.#challenges = new SessionChallenges({ ...options, store: this.#store })
   }
 
@@ -119,6 +123,7 @@ export class Verification {
   async open(number: string, pushToken?: PushToken): Promise<Opened> {
     const phone = readPhoneNumber(number)
     if (phone.kind !== 'valid') return phone
+    await this.#policy.mayAsk()
     await this.#limits.take('verificationSession', canonicalForm(phone.e164))
     const id = this.#random.bytes(24).toString('base64url')
     const nowMs = this.#clock.nowMs()
@@ -155,7 +160,9 @@ export class Verification {
     const view = this.#view(session)
     if (!view.allowedToRequestCode) return { kind: 'conflict', session: view }
     if (waitSeconds(session, transport, this.#clock.nowMs()) !== 0) return this.#tooSoon(session, transport)
+    await this.#policy.mayAsk()
     if (!this.#offers(transport)) return { kind: 'unavailable', session: view }
+    if (!(await this.#policy.sendsTo(session.e164))) return this.#withoutSending(session, transport)
     const plan = (await this.#budgets?.plan(session.e164, transport, asking.remoteAddress)) ?? FREE
     if (plan.kind === 'unavailable') return { kind: 'unavailable', session: view }
     if (plan.kind === 'refused') return { kind: 'not-sent', failure: REJECTED, session: view }
@@ -225,9 +232,11 @@ export class Verification {
     const checked = await this.#check(session, code)
     if (checked === 'unavailable') throw new Refusal('unavailable')
     if (checked === 'over') return { kind: 'conflict', session: this.#view(await this.#read(id)) }
-    this.#events.codeEntered(checked === 'right')
     if (checked === 'right') await this.#verify(session, nowMs + LIFETIME_MS)
-    return { kind: 'ok', session: this.#view(await this.#read(id)) }
+    else await this.#redeem(session, code, nowMs + LIFETIME_MS)
+    const left = await this.#read(id)
+    this.#events.codeEntered(left.verified)
+    return { kind: 'ok', session: this.#view(left) }
   }
 
   /** Forgets sessions that are over, and what was counted of codes. */
@@ -260,6 +269,23 @@ export class Verification {
     const others = await Promise.all(this.#onVerified.map((statements) => statements(e164)))
     if (!(await this.#store.verify(id, expiresAtMs, others.flat()))) return
     await this.#budgets?.entered(e164, codeTransport, codeSentAtMs)
+  }
+
+  /** What goes with a number that was proven does not go with one that was let in. */
+  async #redeem({ id, e164 }: Session, code: string, expiresAtMs: number): Promise<void> {
+    const statements = await this.#policy.redeem(id, e164, code)
+    if (statements) await this.#store.verify(id, expiresAtMs, statements)
+  }
+
+  /** The same for every number to which nothing is sent, whether it has a code from elsewhere or not. */
+  async #withoutSending(session: Session, transport: Transport): Promise<Requested> {
+    const { sms, voice } = session.sent
+    if (sms.count + voice.count > 0)
+      return { kind: 'not-sent', session: this.#view(session), failure: REJECTED }
+    const unguessable = { ...this.#newCode(session.id), digest: this.#random.bytes(32) }
+    const noted = await this.#store.noteCode(session, transport, unguessable, [])
+    const read = await this.#read(session.id)
+    return noted === 'noted' ? { kind: 'ok', session: this.#view(read) } : this.#tooSoon(read, transport)
   }
 
   async #read(id: string): Promise<Session> {

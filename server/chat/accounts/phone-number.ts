@@ -1,7 +1,7 @@
 // Which numbers we take, and in what form (signal-api §0.2).
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import type { E164 } from '../../../wire/types.ts'
-import { canonicalForm } from '../accounts/number-forms.ts'
+import { canonicalForm } from './number-forms.ts'
 
 export type PhoneNumber =
   | { readonly kind: 'valid'; readonly e164: E164 }
