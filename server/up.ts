@@ -1,8 +1,14 @@
 // The platform in one process: opens storage, keys and the port, and closes them in the other order.
+import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { z } from 'zod'
+import { openCaptcha } from './captcha/captcha.ts'
+import { captchaEvents } from './captcha/events.ts'
+import { RemoteVerifier } from './captcha/remote-verifier.ts'
+import { captchaSettings } from './captcha/settings.ts'
 import { OutboxPush } from './chat/challenges/push.ts'
 import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
@@ -11,7 +17,7 @@ import { fileEvents } from './files/events.ts'
 import { openFiles } from './files/files.ts'
 import { isLoopbackHost } from './kit/address.ts'
 import { MemoryBus } from './kit/bus.ts'
-import { ANY_ADDRESS, openCertificates } from './kit/certificates.ts'
+import { ANY_ADDRESS, type Certificates, openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { type ControlCall, ControlDoor, controlCall } from './kit/control.ts'
@@ -85,7 +91,6 @@ function openDatabase(config: Config, secrets: Secrets, onFatal: (error: Error) 
 /** What the configuration may ask for, but this version does not have. */
 function checkSupported({ registration, bus }: Config): void {
   const missing = [
-    registration.captcha === 'on' && 'registration.captcha: on',
     bus.engine === 'redis' && 'bus.engine: redis',
   ].find(Boolean)
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
@@ -103,6 +108,10 @@ const hostOf = (url: string): string => new URL(url).hostname.replaceAll(/^\[|\]
 
 const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['urls'] =>
   Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
+
+/** Another process of ours may have a certificate of our own authority. */
+const believed = (provider: string, { caPemFile }: Certificates): string | undefined =>
+  provider === 'own' ? [...rootCertificates, readFileSync(caPemFile, 'utf8')].join('\n') : undefined
 
 /** For `heliograph status`. */
 function statusOf(roles: readonly Role[], counters: Counters, clock: Clock): ControlCall {
@@ -123,6 +132,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const senders = config.roles.includes('chat') ? await openSenders(config, { outbox, clock }) : []
   await mkdir(join(config.data, 'storage'), { recursive: true, mode: 0o700 })
   const secrets = await openSecrets(config.secrets)
+  const captchaSetup = captchaSettings(config, secrets.captchaSecret)
   const certificates = await openCertificates({
     secretsFolder: config.secrets,
     dataFolder: config.data,
@@ -162,10 +172,20 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
         folder: config.files.folder ?? join(config.data, 'files'),
       }).catch(closeSql)
     : undefined
+  const captcha = config.roles.includes('captcha')
+    ? await openCaptcha({
+        ...{ sql, clock, random, secrets, config, onBug, settings: captchaSetup },
+        events: captchaEvents(counters),
+      }).catch(closeSql)
+    : undefined
+  const verifier = captchaSetup.remote
+    ? new RemoteVerifier({ ...captchaSetup.remote, ca: believed(captchaSetup.remote.provider, certificates) })
+    : captcha?.verifier
   const chat = config.roles.includes('chat')
     ? await openChat({
         ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
         elsewhere: [storage.belongings],
+        captcha: verifier,
         ownUrl,
         publicUrl: () => publicUrlOf(config, port),
         fingerprint: certificates.fingerprint,
@@ -173,7 +193,11 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
       }).catch(closeSql)
     : NO_CHAT
   const { refusesClient } = chat
-  const rest = [...chat.rest, ...(config.roles.includes('storage') ? storage.rest : [])]
+  const rest = [
+    ...chat.rest,
+    ...(config.roles.includes('storage') ? storage.rest : []),
+    ...(captcha?.rest ?? []),
+  ]
   const router = new Router(rest, { authenticate: chat.authenticate, clock, refusesClient, onBug })
   const grpc = new GrpcDoor({
     methods: chat.grpc,
@@ -185,6 +209,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const websockets = new WebSocketDoor({ router, clock, admit: chat.admit, refusesClient })
   const close = async () => {
     await chat.close()
+    await captcha?.close()
     await storage.close()
     await files?.close()
     await uploadKeys.close()

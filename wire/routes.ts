@@ -3,6 +3,7 @@ import { accountsRoutes } from './rest/accounts.ts'
 import { attachmentsRoutes } from './rest/attachments.ts'
 import { backupsRoutes } from './rest/backups.ts'
 import { callingRoutes } from './rest/calling.ts'
+import { captchaRoutes } from './rest/captcha.ts'
 import { challengesRoutes } from './rest/challenges.ts'
 import { changeNumberRoutes } from './rest/change-number.ts'
 import { configurationRoutes } from './rest/configuration.ts'
@@ -31,6 +32,7 @@ export const ROUTES = {
   attachments: attachmentsRoutes,
   backups: backupsRoutes,
   calling: callingRoutes,
+  captcha: captchaRoutes,
   challenges: challengesRoutes,
   changeNumber: changeNumberRoutes,
   configuration: configurationRoutes,

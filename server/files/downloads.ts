@@ -1,4 +1,6 @@
 // Files out: whoever knows the name of an object may read it; a backup wants its token.
+
+import { rangeOf } from '../kit/ranges.ts'
 import type { StreamReply } from '../kit/streaming.ts'
 import type { UploadSignatures } from '../kit/upload-signatures.ts'
 import { bearerOf } from './bearer.ts'
@@ -6,7 +8,6 @@ import type { FileEvents } from './events.ts'
 import { bare, type FilePart, type FileRequest, SAFE } from './exchange.ts'
 import type { FileStore, OpenFile } from './file-store.ts'
 import { isObjectKey } from './object-key.ts'
-import { rangeOf } from './ranges.ts'
 
 export type DownloadsOptions = {
   readonly store: FileStore

@@ -3,12 +3,13 @@ import { z } from 'zod'
 import { MAX_DISCOVERY_NUMBERS } from '../../wire/limits.ts'
 import { CAPABILITIES } from '../../wire/types.ts'
 import { bucket } from './config-bucket.ts'
+import { captcha } from './config-captcha.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { codeBreaker, codes } from './config-codes.ts'
 import { SENDERS, smtp, twilio, webhook } from './config-senders.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
-export const ROLES = ['chat', 'storage', 'files'] as const
+export const ROLES = ['chat', 'storage', 'files', 'captcha'] as const
 export type Role = (typeof ROLES)[number]
 
 const limit = (name: LimiterName) =>
@@ -298,6 +299,7 @@ export const configSchema = z.strictObject({
   twilio: twilio.prefault({}).describe('The senders `twilio` and `twilio-verify`.'),
   webhook: webhook.prefault({}).describe('The sender `webhook`: any gateway that takes codes by HTTP.'),
   smtp: smtp.prefault({}).describe('The sender `smtp`: codes go by mail.'),
+  captcha: captcha.prefault({}).describe('How people show that they are none of many machines.'),
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),

@@ -102,6 +102,13 @@ export const LIMITERS = {
   // Ours: Signal's directory counts in its enclave. Permits are phone numbers that were not asked for within a day.
   discovery: closed('aci', 50, 30 * MINUTE),
   discoveryBatch: closed('aci', 5000, 43.2 * SECOND),
+  // Ours: the captcha's pages and what their scripts ask. A riddle is a picture or a sound, which machines read too.
+  captchaPuzzle: closed('ip', 30, 10 * SECOND),
+  captchaRiddle: closed('ip', 12, MINUTE),
+  captchaRender: closed('ip', 60, 5 * SECOND),
+  captchaAnswer: closed('ip', 60, 5 * SECOND),
+  /** Questions about tokens that show no secret of a site. */
+  captchaSecret: closed('ip', 20, 10 * SECOND),
 } as const satisfies Record<string, Limiter>
 
 export type LimiterName = keyof typeof LIMITERS

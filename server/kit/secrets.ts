@@ -55,6 +55,7 @@ const stored = z.strictObject({
   reportSecret: symmetricKey,
   groupTokenSecret: symmetricKey,
   verificationSecret: symmetricKey,
+  captchaSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
@@ -70,6 +71,7 @@ const added = z.looseObject({
   reportSecret: z.unknown().default(newKey),
   groupTokenSecret: z.unknown().default(newKey),
   verificationSecret: z.unknown().default(newKey),
+  captchaSecret: z.unknown().default(newKey),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -97,6 +99,7 @@ function newSecrets(): z.input<typeof stored> {
     reportSecret: newKey(),
     groupTokenSecret: newKey(),
     verificationSecret: newKey(),
+    captchaSecret: newKey(),
   }
 }
 
@@ -163,6 +166,11 @@ export class Secrets {
   /** Hides numbers and addresses in what is counted of codes, and makes the push challenges of new phones. */
   get verificationSecret(): Buffer {
     return this.#keys.verificationSecret
+  }
+
+  /** Seals challenges and tokens of captchas. */
+  get captchaSecret(): Buffer {
+    return this.#keys.captchaSecret
   }
 
   /** Proves that a message was delivered, to who reports it. */

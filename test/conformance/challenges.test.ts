@@ -6,6 +6,7 @@ import * as LS from '@signalapp/libsignal-client'
 import { AccountStore } from '../../server/chat/accounts/store.ts'
 import { Challenge } from '../../wire/gen/challenge.js'
 import type { Aci } from '../../wire/types.ts'
+import { solveCaptcha } from '../captcha/solver.ts'
 import { GrpcClient } from '../client/grpc.ts'
 import { authorizationOf, Https } from '../client/https.ts'
 import { HTTP_VERSIONS } from '../client/net.ts'
@@ -22,7 +23,9 @@ for (const httpVersion of HTTP_VERSIONS)
     let ada: SignalClient
     let strangers: Registered[]
     before(async () => {
-      server = await Constellation.open({ config: { challenges: { strangersPerDay: 1 } } })
+      server = await Constellation.open({
+        config: { challenges: { strangersPerDay: 1 }, captcha: { evaluations: 4 } },
+      })
       const account = await register(server, { httpVersion })
       strangers = [await register(server, { httpVersion }), await register(server, { httpVersion })]
       const aci = account.aci.getServiceIdString() as Aci
@@ -66,14 +69,14 @@ for (const httpVersion of HTTP_VERSIONS)
       await write(first)
       await assert.rejects(write(second), (error) => {
         assert.ok(LS.LibSignalErrorBase.is(error, LS.ErrorCode.RateLimitChallengeError))
-        assert.deepEqual([...error.options], ['pushChallenge'])
+        assert.deepEqual([...error.options].sort(), ['captcha', 'pushChallenge'])
         assert.ok(error.token.length > 0)
         return true
       })
       const path = `/v1/messages/${second.aci.getServiceIdString()}`
       const refused = await fetchJson(ada.link.auth, 'PUT', path, messageFor(second))
       assert.equal(refused.status, 428)
-      assert.deepEqual(refused.json.options, ['pushChallenge'])
+      assert.deepEqual(refused.json.options, ['captcha', 'pushChallenge'])
       assert.equal((await fetchJson(ada.link.auth, 'POST', '/v1/challenge/push')).status, 200)
       const wrong = await answer({ type: 'rateLimitPushChallenge', challenge: 'ab'.repeat(16) })
       assert.deepEqual([wrong.status, wrong.body.length], [200, 0])
@@ -83,9 +86,21 @@ for (const httpVersion of HTTP_VERSIONS)
       await write(second)
     })
 
-    test('a captcha is not accepted where there is none, and a broken answer is 422', async () => {
+    test('a captcha lets its sender go on; one of another action is none, and a used one is wrong', async () => {
+      const of = await register(server, { httpVersion })
+      const captcha = await solveCaptcha(https, 'challenge')
+      const json = { type: 'captcha', token: 'any', captcha }
+      assert.equal((await answer({ ...json, captcha: 'solved' }, of)).status, 400)
+      const other = await solveCaptcha(https, 'registration')
+      assert.equal((await answer({ ...json, captcha: other }, of)).status, 400)
+      const renamed = other.replace('.registration.', '.challenge.')
+      assert.equal((await answer({ ...json, captcha: renamed }, of)).status, 428)
+      assert.equal((await answer(json, of)).status, 200)
+      assert.equal((await answer(json, of)).status, 428)
+    })
+
+    test('a broken answer is 422, and who has no push is told so', async () => {
       const captcha = { type: 'captcha', token: 'any', captcha: 'solved' }
-      assert.equal((await answer(captcha)).status, 428)
       for (const json of [
         {},
         { type: 'captcha', token: 'any' },
@@ -100,15 +115,19 @@ for (const httpVersion of HTTP_VERSIONS)
     test('by gRPC the same challenge is answered, and success is said', async () => {
       await using grpc = GrpcClient.open(server.ready)
       const headers = authorizationOf(ada.account)
-      const call = (request: object) =>
-        grpc.call(Challenge.rpcs.handleChallengeResponse, request as never, headers)
+      const call = (request: object, of = headers) =>
+        grpc.call(Challenge.rpcs.handleChallengeResponse, request as never, of)
       await fetchJson(ada.link.auth, 'POST', '/v1/challenge/push')
       const token = 'any'
       const wrong = await call({ token, push: { challenge: 'ab'.repeat(16) } })
       assert.deepEqual([wrong.code, wrong.reply?.success], [0, false])
       const right = await call({ token, push: { challenge: await pushed() } })
       assert.equal(right.reply?.success, true)
-      assert.equal((await call({ token, captcha: { captcha: 'x' } })).reply?.success, false)
+      assert.equal((await call({ token, captcha: { captcha: 'x' } })).code, 3)
+      const used = await solveCaptcha(https, 'challenge')
+      const other = authorizationOf(await register(server, { httpVersion }))
+      assert.equal((await call({ token, captcha: { captcha: `${used}x` } }, other)).reply?.success, false)
+      assert.equal((await call({ token, captcha: { captcha: used } }, other)).reply?.success, true)
       for (const broken of [{ push: { challenge: 'x' } }, { token }, { token, push: { challenge: '' } }])
         assert.equal((await call(broken)).reason, 'CONSTRAINT_VIOLATED')
     })

@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { type Captcha, openCaptcha } from '../../server/captcha/captcha.ts'
+import { captchaEvents } from '../../server/captcha/events.ts'
+import { captchaSettings } from '../../server/captcha/settings.ts'
 import { type Chat, openChat } from '../../server/chat/chat.ts'
 import { chatEvents } from '../../server/chat/events.ts'
 import { MemoryBus } from '../../server/kit/bus.ts'
@@ -22,7 +25,12 @@ import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
 const shapeOf = (endpoint: string) => endpoint.replace(/\{[^}]*\}/g, '{}')
 const of = (kind: Kind) => ENTRIES.filter((entry) => entry.kind === kind)
 /** What Signal has nothing like. */
+<<<<<<< HEAD
 const isOurs = (endpoint: string) => / \/(v1\/heliograph|invite)\//.test(endpoint)
+=======
+const isOurs = (endpoint: string) =>
+  / \/(v1\/heliograph|captcha|siteverify|\w+\/generate\.html)/.test(endpoint)
+>>>>>>> d03be06 (captcha: pages that tell people from many machines, for Signal clients and for other sites; the chat server's verifier)
 const claimed = ({ status }: Entry) => status === 'done' || status === 'partly'
 const claims = (kind: Kind) =>
   of(kind)
@@ -31,7 +39,7 @@ const claims = (kind: Kind) =>
     .sort()
 
 /** Every role over one database. */
-async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }> {
+async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage; captcha: Captcha }> {
   const data = await temporaryFolder(t)
   const secrets = join(data, 'secrets')
   const fail = (error: unknown) => {
@@ -52,12 +60,15 @@ async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage }
     fingerprint: '',
     events: chatEvents(new Counters(), silentLog),
   })
+  const settings = captchaSettings(config, made.captchaSecret)
+  const captcha = await openCaptcha({ ...common, settings, events: captchaEvents(new Counters()) })
   t.after(async () => {
     await chat.close()
+    await captcha.close()
     await storage.close()
     await sql.close()
   })
-  return { chat, storage }
+  return { chat, storage, captcha }
 }
 
 test('every endpoint of the inventory is in the ledger once', () => {
@@ -70,8 +81,8 @@ test('every endpoint of the inventory is in the ledger once', () => {
 })
 
 test('the ledger claims the routes that the server has, and no others', async (t) => {
-  const { chat, storage } = await rolesOf(t)
-  const routes = [...chat.rest, ...storage.rest].map(
+  const { chat, storage, captcha } = await rolesOf(t)
+  const routes = [...chat.rest, ...storage.rest, ...captcha.rest].map(
     ({ route }) => `${route.method} ${route.path.replace(/:\w+/g, '{}')}`,
   )
   assert.deepEqual(claims('REST'), routes.sort())

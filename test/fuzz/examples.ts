@@ -150,6 +150,10 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
   'profiles.checkIdentities': ({ other }) => ({
     elements: [{ uuid: other.aci.getServiceIdString(), fingerprint: 'AAAAAA==' }],
   }),
+  'captcha.answer': () => ({ challenge: randomBytes(200).toString('base64url'), answer: 'AAAAAA' }),
+  'captcha.puzzle': () => ({ siteKey: 'website', action: 'login', origin: 'https://www.example.org' }),
+  'captcha.solve': () => ({ challenge: randomBytes(200).toString('base64url'), key: 'AAAA' }),
+  'captcha.verify': () => ({ secret: 'a secret', response: 'a token', remoteip: '192.0.2.1' }),
   'challenges.answer': () => ({ type: 'captcha', token: 'any', captcha: 'x', challenge: 'y' }),
   'messages.sendToMany': ({ other }) =>
     multiRecipientMessage([
@@ -235,11 +239,18 @@ const QUERY: Readonly<Record<string, string>> = {
   story: 'false',
   deviceId: '1',
   timeout: '1',
+  sitekey: 'website',
+  origin: 'https://www.example.org',
+  action: 'login',
+  theme: 'dark',
+  with: 'sound',
 }
 const HEADERS: Readonly<Record<string, string>> = {
   'x-signal-agent': 'OWA',
   'x-twilio-signature': randomBytes(20).toString('base64'),
+  'accept-encoding': 'gzip, br',
   'if-none-match': '"x"',
+  range: 'bytes=0-9',
   'cached-send-endorsements': '0',
 }
 

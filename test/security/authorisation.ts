@@ -88,8 +88,22 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'calling.relays': device(200),
   // Who says how a call went may not say who they are: 403 here, not 400 (signal-api §2.17).
   'calling.survey': anonymous(204, { wrong: 403, own: 403, linked: 403, other: 403 }),
-  // Without a captcha of ours none is right.
-  'challenges.answer': device(428),
+  'captcha.registration': open(200),
+  'captcha.challenge': open(200),
+  'captcha.registrationAtSignal': open(200),
+  'captcha.challengeAtSignal': open(200),
+  // The examples name no site and no challenge that there is.
+  'captcha.widget': open(403),
+  'captcha.answer': open(403),
+  'captcha.puzzle': open(403),
+  'captcha.solve': open(403),
+  'captcha.picture': open(404),
+  'captcha.sound': open(404),
+  'captcha.asset': open(404),
+  'captcha.api': open(200),
+  'captcha.verify': open(200),
+  // The example is no captcha of ours.
+  'challenges.answer': device(400),
   // The caller's own number with keys for one of two devices; somebody else's, too soon after registration.
   'changeNumber.change': device(409, { linked: 403, other: 429 }),
   // No device has a push token.

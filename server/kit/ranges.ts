@@ -1,5 +1,7 @@
 // RFC 9110 §14: one range of bytes. Of several, the whole is sent, as every server may.
-import type { Range } from './file-store.ts'
+
+/** Both ends are in it. */
+export type Range = { readonly first: number; readonly last: number }
 
 /** The range that is asked for; nothing where the whole is to be sent. */
 export function rangeOf(header: string | undefined, length: number): Range | 'unsatisfiable' | undefined {
