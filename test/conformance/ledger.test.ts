@@ -25,12 +25,8 @@ import { LEDGER_FILE, ledgerDocument } from './ledger-document.ts'
 const shapeOf = (endpoint: string) => endpoint.replace(/\{[^}]*\}/g, '{}')
 const of = (kind: Kind) => ENTRIES.filter((entry) => entry.kind === kind)
 /** What Signal has nothing like. */
-<<<<<<< HEAD
-const isOurs = (endpoint: string) => / \/(v1\/heliograph|invite)\//.test(endpoint)
-=======
 const isOurs = (endpoint: string) =>
-  / \/(v1\/heliograph|captcha|siteverify|\w+\/generate\.html)/.test(endpoint)
->>>>>>> d03be06 (captcha: pages that tell people from many machines, for Signal clients and for other sites; the chat server's verifier)
+  / \/(v1\/heliograph|invite|captcha|siteverify|\w+\/generate\.html)/.test(endpoint)
 const claimed = ({ status }: Entry) => status === 'done' || status === 'partly'
 const claims = (kind: Kind) =>
   of(kind)
