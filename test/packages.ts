@@ -11,6 +11,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: 'OpenStack Swift', binary: 'swift-container-server', package: 'swift-container' },
   { name: 'OpenStack Swift', binary: 'swift-object-server', package: 'swift-object' },
   { name: 'OpenStack Swift', binary: 'swift-proxy-server', package: 'swift-proxy' },
+  { name: 'Chromium', binary: 'chromium', package: 'chromium' },
 ]
 
 /** Debian keeps PostgreSQL's programs out of the PATH, a folder for each version. */
