@@ -24,7 +24,7 @@ export class Line {
   readonly #ca: Buffer
   readonly #httpVersion: HttpVersion
 
-  constructor({ tls }: Ready, httpVersion: HttpVersion) {
+  constructor({ tls }: Pick<Ready, 'tls'>, httpVersion: HttpVersion) {
     this.#ca = readFileSync(tls.caPem)
     this.#httpVersion = httpVersion
   }

@@ -67,10 +67,15 @@ export class DiskStore implements FileStore {
   static async open(options: DiskStoreOptions): Promise<DiskStore> {
     const { folder, maxBytes } = options
     for (const part of ['objects', 'uploads']) await makeFolder(join(folder, part))
-    const usedBytes = maxBytes === undefined ? 0 : await bytesBelow(folder)
+    const usedBytes = maxBytes === undefined ? 0 : await usedBytesIn(folder)
     const store = new DiskStore(options, new Quota(maxBytes, usedBytes))
     await store.collect()
     return store
+  }
+
+  /** As the quota counts them, unfinished uploads included; without a quota, since the start. */
+  get usedBytes(): number {
+    return this.#quota.usedBytes
   }
 
   async begin(key: string, maxBytes: number, options: BeginOptions = {}): Promise<DiskUpload> {
@@ -226,6 +231,11 @@ export class DiskStore implements FileStore {
     return mine
   }
 }
+
+/** Records of uploads are not counted: neither when they come, nor when they go. */
+const usedBytesIn = async (folder: string): Promise<number> =>
+  (await bytesBelow(join(folder, 'objects'))) +
+  (await bytesBelow(join(folder, 'uploads'), (name) => !isRecordName(name)))
 
 const openFile = (handle: FileHandle, stored: Stored): OpenFile => ({
   ...stored,

@@ -48,13 +48,14 @@ export async function removeEmpty(folder: string): Promise<void> {
   })
 }
 
-/** Bytes of all files below a folder. */
-export async function bytesBelow(folder: string): Promise<number> {
+/** Bytes of all files below a folder that are counted. */
+export async function bytesBelow(folder: string, counts = (_name: string) => true): Promise<number> {
   let bytes = 0
   for (const entry of (await readdir(folder, { withFileTypes: true }).catch(unlessMissing)) ?? []) {
     const path = join(folder, entry.name)
+    if (!entry.isDirectory() && !counts(entry.name)) continue
     bytes += entry.isDirectory()
-      ? await bytesBelow(path)
+      ? await bytesBelow(path, counts)
       : ((await stat(path).catch(unlessMissing))?.size ?? 0)
   }
   return bytes
