@@ -26,6 +26,7 @@ import type { FreeRoom } from '../server/kit/free-room.ts'
 import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
 import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
 import { silentLog } from '../server/kit/log.ts'
+import type { PushGateway } from '../server/kit/push-gateway.ts'
 import { type Random, SeededRandom } from '../server/kit/random.ts'
 import { UploadKeyRing } from '../server/kit/upload-keys.ts'
 import { openChatStorage } from './chat-storage.ts'
@@ -45,6 +46,7 @@ export type RulesOptions = {
   readonly backups?: Partial<Pick<Config['backups'], 'level'>>
   readonly objects?: BackupObjects
   readonly avatars?: AvatarStore | undefined
+  readonly push?: PushGateway
   readonly attachments?: Partial<Config['attachments']>
   /** A host with plenty of it unless told. */
   readonly measureRoom?: () => Promise<FreeRoom>
@@ -128,6 +130,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     challengePush: options.challenges?.push ?? options.verification?.push,
     backupObjects: options.objects,
     avatars: options.avatars,
+    push: options.push,
     ownUrl: () => 'https://own',
     measureRoom: options.measureRoom ?? (async () => PLENTY),
   })

@@ -20,6 +20,7 @@ export type Letter = {
   readonly type?: number
   readonly story?: boolean
   readonly destination?: ServiceId
+  readonly urgent?: boolean
 }
 
 /** An account with that many devices, in storage and in memory. */
@@ -35,19 +36,19 @@ export const deviceQueue = (account: Account, device: Device = account.devices[0
 
 /** A letter as the queue of the addressed account's device takes it. */
 export function copyOf({ random, clock }: Rules, letter: Letter, device?: Device): Copy {
-  const { to, from, timestampMs, type = 1, story = false, destination = to.aci } = letter
+  const { to, from, timestampMs, type = 1, story = false, destination = to.aci, urgent = true } = letter
   const message: Outgoing = {
     type,
     source: from && { id: from.aci, deviceId: 1 },
     destination,
     clientTimestampMs: timestampMs,
     serverTimestampMs: clock.nowMs(),
-    urgent: true,
+    urgent,
     story,
     content: Buffer.of(1),
   }
   const envelope = encodeEnvelope(message, random.bytes(GUID_BYTES))
-  return { queue: deviceQueue(to, device), envelope, about: message }
+  return { queue: deviceQueue(to, device), envelope, about: message, urgent }
 }
 
 export const send = (rules: Rules, letter: Letter): Promise<void> => rules.queues.add([copyOf(rules, letter)])

@@ -19,6 +19,8 @@ export const sampleDevice = (fields: Partial<Device> = {}): Device => ({
   fetchesMessages: true,
   apnToken: undefined,
   fcmToken: undefined,
+  webPush: undefined,
+  pushSetAtMs: undefined,
   userAgent: undefined,
   lastSeenMs: 0,
   createdAtCiphertext: undefined,

@@ -11,6 +11,7 @@ import { type FreeRoom, freeRoom } from '../kit/free-room.ts'
 import { Housekeeping } from '../kit/housekeeping.ts'
 import type { Limits } from '../kit/limits.ts'
 import { PostPolicy } from '../kit/post-policy.ts'
+import type { PushGateway } from '../kit/push-gateway.ts'
 import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import type { Sql } from '../kit/sql/sql.ts'
@@ -72,6 +73,8 @@ import { Usernames } from './usernames/usernames.ts'
 import { openBudgets } from './verification/budgets/open-budgets.ts'
 import type { CodeSender } from './verification/senders/sender.ts'
 import { Verification } from './verification/verification.ts'
+import { WakeUpStore } from './wakeups/store.ts'
+import { WakeUps } from './wakeups/wakeups.ts'
 
 /** The server's keys that the chat server uses. */
 export type ChatSecrets = Pick<
@@ -103,6 +106,8 @@ export type CapabilitiesOptions = {
   readonly captcha?: CaptchaVerifier | undefined
   /** Brings challenges to phones. */
   readonly challengePush?: ChallengePush | undefined
+  /** Wakes devices; without it they come by themselves. */
+  readonly push?: PushGateway | undefined
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore | undefined
   /** Keeps the media of backups; without it there are none. */
@@ -160,6 +165,16 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     random,
     events,
   })
+  const wakeUps =
+    options.push &&
+    new WakeUps({
+      ...{ store: new WakeUpStore(sql), accounts, queues, gateway: options.push },
+      ...{ clock, housekeeping, events, onBug },
+    })
+  if (wakeUps) {
+    queues.wakeBy(wakeUps)
+    accounts.keeps(wakeUps)
+  }
   const groups = new GroupMessages({ accounts, access, issuer, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
@@ -207,7 +222,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
   const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
   const identityCheck = new IdentityCheck(accounts, limits)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
-  const devices = new Devices({ accounts, events })
+  const devices = new Devices({ accounts, clock, events })
   const waits = new Waits({ bus, clock })
   const linkingStore = new LinkingStore(sql)
   const linking = new Linking({
@@ -304,6 +319,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     sockets,
     invites,
     admission,
+    wakeUps,
     budgets,
     verification,
     recovery,
@@ -323,6 +339,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     /** Removes what was acknowledged; the storage may be closed afterwards. */
     async close(): Promise<void> {
       await housekeeping.close()
+      await wakeUps?.close()
       await receipts.drain()
       await queues.drain()
       await issuer.close()

@@ -79,6 +79,9 @@ export const chatEvents = (counters: Counters, log: Log) => ({
     counters.add('challenges.demanded')
   },
   /** The service that sends or judges challenges did not do so. */
+  pushed(urgency: 'urgent' | 'background', outcome: string): void {
+    counters.add(`pushes.${urgency}.${outcome}`)
+  },
   challengeFailed(kind: 'captcha' | 'push'): void {
     counters.add(`challenges.${kind}.failed`)
     log.warn('challenge failed', { kind })

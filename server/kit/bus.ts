@@ -14,6 +14,8 @@ export interface Bus {
   /** Tells every listener of a channel, in the order of the calls; returns how many there are. */
   publish(channel: string, event: BusEvent): number
   subscribe(channel: string, listener: (event: BusEvent) => void): Subscription
+  /** Whether somebody listens to a channel. */
+  isHeard(channel: string): boolean
 }
 
 type Listener = (event: BusEvent) => void
@@ -31,6 +33,10 @@ export class MemoryBus implements Bus {
   subscribe(channel: string, listener: Listener): Subscription {
     this.#channels.set(channel, [...(this.#channels.get(channel) ?? []), listener])
     return { cancel: () => this.#remove(channel, listener) }
+  }
+
+  isHeard(channel: string): boolean {
+    return this.#channels.has(channel)
   }
 
   #remove(channel: string, listener: Listener): void {

@@ -152,7 +152,7 @@ function letterTo(account: Account, to: string) {
     story: false,
     content: Buffer.from(to),
   }
-  return { envelope: encodeEnvelope(message, Buffer.alloc(16)), about: message }
+  return { envelope: encodeEnvelope(message, Buffer.alloc(16)), about: message, urgent: true }
 }
 const contentOf = (envelope: Uint8Array) => Buffer.from(Envelope.decode(envelope).content).toString()
 

@@ -1,6 +1,8 @@
 // What the server knows of an account. Values are immutable: a change makes a new account.
+
 import type { Aci, Capability, DeviceId, E164, IdentityType, Pni, ServiceId } from '../../../wire/types.ts'
 import { isPni, PRIMARY_DEVICE } from '../../../wire/types.ts'
+import type { WebSubscription } from '../../kit/push-gateway.ts'
 
 export type Device = {
   readonly id: DeviceId
@@ -16,6 +18,10 @@ export type Device = {
   readonly fetchesMessages: boolean
   readonly apnToken: string | undefined
   readonly fcmToken: string | undefined
+  /** A way to be woken that is neither Apple's nor Google's. */
+  readonly webPush: WebSubscription | undefined
+  /** When its way to be woken was set; absent if that was before it was kept. */
+  readonly pushSetAtMs: number | undefined
   readonly userAgent: string | undefined
   /** The start of the day (UTC) on which it last authenticated. */
   readonly lastSeenMs: number

@@ -41,6 +41,10 @@ const devices = fc.uniqueArray(
     userAgent: optional(text),
     lastSeenMs: instant,
     createdAtCiphertext: optional(bytes(0, 100)),
+    pushSetAtMs: optional(instant),
+    webPush: optional(
+      fc.record({ endpoint: text, keys: optional(fc.record({ p256dh: bytes(65), auth: bytes(16) })) }),
+    ),
   }),
   { minLength: 1, maxLength: 6, selector: ({ id }) => id },
 )

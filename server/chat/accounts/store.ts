@@ -11,20 +11,21 @@ import {
   uuidOf,
   uuidToBytes,
 } from '../../../wire/types.ts'
+import type { WebSubscription } from '../../kit/push-gateway.ts'
 import { outcomesOf, type Sql, type SqlRow, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
 import { type Account, type Device, identityKeyOf, type SaltedHash } from './account.ts'
 
 const DEVICE_COLUMNS = `aci, device_id, created_at_ms, auth_salt, auth_hash, registration_id, pni_registration_id,
   name, capabilities, fetches_messages, apn_token, fcm_token, user_agent, last_seen_ms,
-  created_at_ciphertext`
+  created_at_ciphertext, push_set_at_ms, web_push`
 
 /** One query, so that an account and its devices are of one moment. */
 const SELECT_ACCOUNT = `SELECT accounts.*, device_id, devices.created_at_ms AS device_created_at_ms, auth_salt, auth_hash,
     registration_id, pni_registration_id, name, capabilities, fetches_messages, apn_token, fcm_token, user_agent,
-    last_seen_ms, created_at_ciphertext
+    last_seen_ms, created_at_ciphertext, push_set_at_ms, web_push
   FROM accounts JOIN devices ON devices.aci = accounts.aci WHERE accounts.aci = $1 ORDER BY device_id`
 const INSERT_DEVICE = `INSERT INTO devices (${DEVICE_COLUMNS})
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 
 /** What the directory tells of an account that wants to be found. */
 export type Listing = {
@@ -266,7 +267,23 @@ const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
   device.userAgent ?? null,
   device.lastSeenMs,
   device.createdAtCiphertext ?? null,
+  device.pushSetAtMs ?? null,
+  device.webPush ? webPushText(device.webPush) : null,
 ]
+
+const webPushText = ({ endpoint, keys }: WebSubscription): string =>
+  JSON.stringify({
+    endpoint,
+    ...(keys && { p256dh: base64url(keys.p256dh), auth: base64url(keys.auth) }),
+  })
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
+
+function webPushOf(text: string | null): WebSubscription | undefined {
+  if (text === null) return undefined
+  const { endpoint, p256dh, auth } = JSON.parse(text)
+  const bytes = (one: string) => compact(Buffer.from(one, 'base64url'))
+  return { endpoint, keys: p256dh === undefined ? undefined : { p256dh: bytes(p256dh), auth: bytes(auth) } }
+}
 
 /** Accounts are kept in memory, apart from the answer that they came in. */
 const optional = (bytes: SqlValue | undefined): Uint8Array | undefined =>
@@ -314,4 +331,6 @@ const toDevice = (row: SqlRow): Device => ({
   userAgent: (row['user_agent'] as string | null) ?? undefined,
   lastSeenMs: row['last_seen_ms'] as number,
   createdAtCiphertext: optional(row['created_at_ciphertext']),
+  pushSetAtMs: (row['push_set_at_ms'] as number | null) ?? undefined,
+  webPush: webPushOf(row['web_push'] as string | null),
 })

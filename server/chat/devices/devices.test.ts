@@ -26,7 +26,12 @@ test('a removed device is gone with its keys and its queue, and its socket is se
   const tablet = connect(rules, account, { device: await device(2) })
   const laptop = connect(rules, account, { device: await device(3) })
   await rules.queues.add([
-    { queue: deviceQueue(account, await device(2)), envelope: Buffer.of(), about: { type: 1 } as never },
+    {
+      queue: deviceQueue(account, await device(2)),
+      envelope: Buffer.of(),
+      about: { type: 1 } as never,
+      urgent: true,
+    },
   ])
   assert.deepEqual([await count('repeated_use_pre_keys'), await count('messages')], [2, 1])
   assert.equal(await devices.remove(primary, 2), 'removed')

@@ -1,6 +1,7 @@
 // An account's devices: who may list, name and remove them, and how each is woken.
 import type { Capability, DeviceAddress, DeviceId } from '../../../wire/types.ts'
 import { PRIMARY_DEVICE } from '../../../wire/types.ts'
+import type { Clock } from '../../kit/clock.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { type Device, deviceOf } from '../accounts/account.ts'
 import { type Accounts, replaceDevice } from '../accounts/accounts.ts'
@@ -15,11 +16,19 @@ export type Renamed = 'renamed' | 'not-found' | 'not-own'
 /** A way to wake a device. */
 export type PushService = 'apn' | 'fcm'
 
+export type DevicesOptions = {
+  readonly accounts: Accounts
+  readonly clock: Clock
+  readonly events: ChatEvents
+}
+
 export class Devices {
   readonly #accounts: Accounts
+  readonly #clock: Clock
   readonly #events: ChatEvents
 
-  constructor(options: { readonly accounts: Accounts; readonly events: ChatEvents }) {
+  constructor(options: DevicesOptions) {
+    this.#clock = options.clock
     this.#accounts = options.accounts
     this.#events = options.events
   }
@@ -69,7 +78,11 @@ export class Devices {
     await this.#change(caller, (device) =>
       fcmToken !== undefined && device.fcmToken === fcmToken
         ? undefined
-        : { ...device, apnToken, fcmToken, fetchesMessages: false },
+        : {
+            ...device,
+            ...{ apnToken, fcmToken, webPush: undefined, fetchesMessages: false },
+            pushSetAtMs: this.#clock.nowMs(),
+          },
     )
   }
 
@@ -89,6 +102,7 @@ export class Devices {
       ...device,
       apnToken: undefined,
       fcmToken: undefined,
+      webPush: undefined,
       fetchesMessages: true,
       userAgent: agentOf(device, serviceOf(device)),
     }))

@@ -172,7 +172,9 @@ test('D2: a device that has the id of another has another life, and nothing of t
   const queue = deviceQueue(before, first.device)
   await rules.devices.remove(primary, 2)
   // A message and keys that were on their way when the device was removed.
-  await rules.queues.add([{ queue, envelope: Buffer.of(1), about: (await letterTo(before)).about }])
+  await rules.queues.add([
+    { queue, envelope: Buffer.of(1), about: (await letterTo(before)).about, urgent: true },
+  ])
   await rules.sql.write(
     (await uploadOf(before)).map((key) => ({
       sql: `INSERT INTO one_time_ec_pre_keys (aci, identity, device_id, key_id, public_key) VALUES ($1, 'aci', 2, $2, $3)`,

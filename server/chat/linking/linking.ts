@@ -175,6 +175,8 @@ export class Linking {
       fetchesMessages: request.fetchesMessages,
       apnToken: request.apnToken,
       fcmToken: request.fcmToken,
+      webPush: undefined,
+      pushSetAtMs: nowMs,
       userAgent: agentOf(request),
       lastSeenMs: startOfDay(nowMs),
       createdAtCiphertext: sealCreation(account.aciIdentityKey, life),

@@ -56,6 +56,7 @@ export class AccountSync {
       queue: queueOf(account, deviceOf(account, copy.deviceId)!),
       envelope: Buffer.concat([envelope, fieldsOf(updatedPni)]),
       about,
+      urgent: true,
     }
   }
 }

@@ -179,6 +179,7 @@ export class GroupMessages {
       queue: queueOf(account, deviceOf(account, deviceId)!),
       head: encodeHead(message, this.#options.random.bytes(GUID_BYTES), recipient.own, content.bytes.length),
       about: message,
+      urgent: sending.urgent,
     }))
   }
 }

@@ -179,6 +179,7 @@ export class Messages {
       queue: queueOf(target, device),
       envelope: encodeEnvelope(message, this.#guid(from, target)),
       about: { type, source, destination, clientTimestampMs, story },
+      urgent: sending.urgent,
     }
   }
 }

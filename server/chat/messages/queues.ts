@@ -20,7 +20,13 @@ export type QueueEvent =
   | { readonly type: 'disconnect' }
 
 /** A copy for one queue. */
-export type Copy = { readonly queue: Queue; readonly envelope: Uint8Array; readonly about: Acknowledgeable }
+export type Copy = {
+  readonly queue: Queue
+  readonly envelope: Uint8Array
+  readonly about: Acknowledgeable
+  /** Wakes its device at once, if nobody reads. */
+  readonly urgent: boolean
+}
 /** A copy for one queue whose envelope begins with `head` and ends with what it shares with others. */
 export type SharingCopy = Omit<Copy, 'envelope'> & { readonly head: Uint8Array }
 /** A message that has just been stored. */
@@ -30,10 +36,22 @@ export type Arrival = Copy & { readonly seq: number }
 export type Prepared = { readonly statements: readonly Statement[]; readonly announce: () => void }
 
 /** A message that is not stored. A reader that takes it says so, and later whether the client acknowledged it. */
-export type Offer = Omit<Copy, 'queue'> & {
+export type Offer = Omit<Copy, 'queue' | 'urgent'> & {
   /** Without a `settled` nobody waits for an answer, and a reader may hold it back for a moment. */
   readonly settled: ((acknowledged: boolean) => void) | undefined
   taken: boolean
+}
+
+/** Wakes devices that do not read. */
+export interface Waker {
+  /** Goes into the transaction of the message that the device is woken for. */
+  due(queue: Queue, urgent: boolean): Statement
+  /** What was due is on disk. */
+  noted(): void
+  /** Somebody reads from now on. */
+  reading(queue: Queue): void
+  /** Nobody reads any more, and something may be left. */
+  left(queue: Queue): void
 }
 
 export const EXPIRE_AFTER_MS = 30 * DAY_MS
@@ -54,6 +72,7 @@ export class Queues {
   readonly #clock: Clock
   readonly #sequence: Sequence
   readonly #removals: Removals
+  #waker: Waker | undefined
 
   private constructor(options: QueuesOptions, last: number) {
     this.#store = options.store
@@ -70,15 +89,10 @@ export class Queues {
 
   /** Adds one message to each queue, and does `also`, all or nothing. Resolves on disk; then the readers know. */
   async add(copies: readonly Copy[], also: readonly Statement[] = []): Promise<void> {
-    const arrivals: Arrival[] = copies.map(({ queue, envelope, about }) => ({
-      queue,
-      envelope,
-      about,
-      seq: this.#sequence.next(),
-    }))
+    const arrivals = copies.map((copy) => this.#arrival(copy))
     const statements = arrivals.map((arrival) => this.#store.add(arrival.queue, arrival))
-    await this.#store.write(also.length > 0 ? [...also, ...statements] : statements)
-    for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
+    await this.#store.write([...also, ...statements, ...this.#wakeUps(arrivals)])
+    this.#announce(arrivals)
   }
 
   /** The same for copies that share their content. They are one list of statements, however many they are. */
@@ -87,8 +101,8 @@ export class Queues {
     const arrivals = copies.map((copy) => new SharingArrival(copy, content, this.#sequence.nextShared()))
     for (const { queue, seq, head } of arrivals)
       statements.push(this.#store.addSharing(queue, seq, head, content))
-    await this.#store.write(statements)
-    for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
+    await this.#store.write([...statements, ...this.#wakeUps(arrivals)])
+    this.#announce(arrivals)
   }
 
   /** Shows copies to the queues' readers and keeps nothing. */
@@ -99,17 +113,33 @@ export class Queues {
 
   /** `add` for whoever writes more than messages. The statements must be handed to the storage before anything is awaited. */
   prepare(copies: readonly Copy[]): Prepared {
-    const arrivals = copies.map((copy): Arrival => ({ ...copy, seq: this.#sequence.next() }))
+    const arrivals = copies.map((copy) => this.#arrival(copy))
+    const statements = arrivals.map((arrival) => this.#store.add(arrival.queue, arrival))
     return {
-      statements: arrivals.map((arrival) => this.#store.add(arrival.queue, arrival)),
-      announce: () => {
-        for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
-      },
+      statements: [...statements, ...this.#wakeUps(arrivals)],
+      announce: () => this.#announce(arrivals),
     }
   }
 
+  /** Who wakes devices that do not read; without one they wait until they come by themselves. */
+  wakeBy(waker: Waker): void {
+    this.#waker = waker
+  }
+
+  isRead(queue: Queue): boolean {
+    return this.#bus.isHeard(queue.channel)
+  }
+
+  /** Its reader is gone; `mayHold`: something may be left in the queue. */
+  left(queue: Queue, mayHold: boolean): void {
+    if (mayHold && !this.isRead(queue)) this.#waker?.left(queue)
+  }
+
   /** Shows a message to the queue's reader and keeps nothing. True if there is one that takes it. */
-  offer({ queue, envelope, about }: Copy, settled?: (acknowledged: boolean) => void): boolean {
+  offer(
+    { queue, envelope, about }: Omit<Copy, 'urgent'>,
+    settled?: (acknowledged: boolean) => void,
+  ): boolean {
     const offer: Offer = { envelope, about, settled, taken: false }
     this.#publish(queue, { type: 'offer', local: offer })
     return offer.taken
@@ -147,6 +177,7 @@ export class Queues {
   /** Tells older readers of the queue that a newer one, `reader`, has come. */
   claim(queue: Queue, reader: object): void {
     this.#publish(queue, { type: 'connected', local: reader })
+    this.#waker?.reading(queue)
   }
 
   /** Sends the sockets of devices away; they have to authenticate again. */
@@ -183,6 +214,22 @@ export class Queues {
     return this.#removals.drain()
   }
 
+  #arrival({ queue, envelope, about, urgent }: Copy): Arrival {
+    return { queue, envelope, about, urgent, seq: this.#sequence.next() }
+  }
+
+  #wakeUps(arrivals: readonly Pick<Arrival, 'queue' | 'urgent'>[]): Statement[] {
+    const waker = this.#waker
+    if (!waker) return []
+    const sleeping = arrivals.filter(({ queue }) => queue.isWakeable && !this.isRead(queue))
+    return sleeping.map(({ queue, urgent }) => waker.due(queue, urgent))
+  }
+
+  #announce(arrivals: readonly Arrival[]): void {
+    for (const arrival of arrivals) this.#publish(arrival.queue, { type: 'message', local: arrival })
+    if (arrivals.some(({ queue }) => queue.isWakeable)) this.#waker?.noted()
+  }
+
   #publish(queue: Queue, event: QueueEvent): void {
     this.#bus.publish(queue.channel, event)
   }
@@ -209,11 +256,13 @@ class SharingOffer implements Offer {
 
 class SharingArrival extends SharingOffer implements Arrival {
   readonly queue: Queue
+  readonly urgent: boolean
   readonly seq: number
 
   constructor(copy: SharingCopy, content: SharedContent, seq: number) {
     super(copy, content)
     this.queue = copy.queue
+    this.urgent = copy.urgent
     this.seq = seq
   }
 }

@@ -101,6 +101,7 @@ export class Receipts {
       queue: queueOf(sender, device),
       envelope: encodeEnvelope(receipt, this.#options.random.bytes(GUID_BYTES)),
       about: receipt,
+      urgent: false,
     }))
   }
 

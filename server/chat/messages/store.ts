@@ -9,14 +9,20 @@ export class Queue implements DeviceAddress {
   /** Where its reader is told of what happens. */
   readonly channel: string
   readonly key: readonly SqlValue[]
+  /** The device does not fetch by itself: somebody has to wake it. */
+  readonly isWakeable: boolean
 
-  constructor(aci: Aci, deviceId: DeviceId, deviceCreatedAtMs: number) {
+  constructor(aci: Aci, deviceId: DeviceId, deviceCreatedAtMs: number, isWakeable = false) {
     this.aci = aci
     this.deviceId = deviceId
+    this.isWakeable = isWakeable
     this.channel = `queue:${aci}.${deviceId}.${deviceCreatedAtMs}`
     this.key = [compact(uuidToBytes(aci)), deviceId, deviceCreatedAtMs]
   }
 }
+
+const isWakeable = ({ apnToken, fcmToken, webPush }: Device): boolean =>
+  apnToken !== undefined || fcmToken !== undefined || webPush !== undefined
 
 const queues = new WeakMap<Device, Queue>()
 
@@ -24,7 +30,7 @@ const queues = new WeakMap<Device, Queue>()
 export function queueOf(account: Account, device: Device): Queue {
   const known = queues.get(device)
   if (known) return known
-  const queue = new Queue(account.aci, device.id, device.createdAtMs)
+  const queue = new Queue(account.aci, device.id, device.createdAtMs, isWakeable(device))
   queues.set(device, queue)
   return queue
 }

@@ -64,7 +64,7 @@ test('registering again keeps the identities, and ends all that the old devices 
   for (const identity of ['aci', 'pni'] as const) await keys.store(own, identity, stored(oldKeys[identity]))
   const queue = queueOf(linked, linked.devices[0]!)
   const about = { type: 1, source: undefined, destination: old.aci, clientTimestampMs: 1, story: false }
-  await queues.add([{ queue, envelope: Buffer.of(8, 1), about }])
+  await queues.add([{ queue, envelope: Buffer.of(8, 1), about, urgent: true }])
   let sentAway = 0
   queues.listenToDevice({ aci: old.aci, deviceId: 1 }, () => sentAway++)
   clock.advance(5_000)

@@ -180,6 +180,8 @@ export class Registration {
       fetchesMessages: attributes.fetchesMessages,
       apnToken: request.apnToken?.apnRegistrationId,
       fcmToken: request.gcmToken?.gcmRegistrationId,
+      webPush: undefined,
+      pushSetAtMs: nowMs,
       userAgent: agent,
       lastSeenMs: startOfDay(nowMs),
       createdAtCiphertext: sealCreation(identities.aci.identityKey, life),

@@ -1,0 +1,194 @@
+import { type Aci, type DeviceId, uuidFromBytes, uuidToBytes } from '../../../wire/types.ts'
+import { outcomesOf, type Sql, type SqlRow, type Statement } from '../../kit/sql/sql.ts'
+import type { Queue } from '../messages/store.ts'
+
+/** A device that may have to be woken. */
+export type WakeUp = {
+  readonly aci: Aci
+  readonly deviceId: DeviceId
+  readonly deviceCreatedAtMs: number
+  readonly urgent: boolean
+  /** Pushes that went out for what waits now. */
+  readonly stage: number
+  /** Pushes in a row that did not get through. */
+  readonly attempts: number
+  readonly dueAtMs: number
+  readonly version: number
+}
+
+/** The least time between two pushes to a device that did not come. */
+export type Spacing = { readonly urgentMs: number; readonly backgroundMs: number }
+
+const OF = 'aci = $1 AND device_id = $2 AND device_created_at_ms = $3'
+const VALUES = `INSERT INTO wake_ups (aci, device_id, device_created_at_ms, urgent, stage, attempts, due_at_ms,
+    urgent_sent_at_ms, background_sent_at_ms, version)`
+/** The moment from which another push may go out. */
+const earliest = (sent: string) =>
+  `CASE WHEN wake_ups.${sent} + $5 > $4 THEN wake_ups.${sent} + $5 ELSE $4 END`
+const URGENT_FROM = earliest('urgent_sent_at_ms')
+const BACKGROUND_FROM = earliest('background_sent_at_ms')
+/** An urgent one takes the place of whatever would be later; what is being tried again is as early as can be. */
+const URGENT_HELPS = `wake_ups.due_at_ms IS NULL OR wake_ups.urgent = 0
+    OR (wake_ups.attempts = 0 AND wake_ups.due_at_ms > ${URGENT_FROM})`
+/** Another one only if nothing is due soon: a reminder days ahead is not. */
+const BACKGROUND_HELPS = `wake_ups.due_at_ms IS NULL
+    OR (wake_ups.attempts = 0 AND wake_ups.stage > 1 AND wake_ups.due_at_ms > ${BACKGROUND_FROM})`
+
+/** The law: what is due is found until it is done, and what has changed meanwhile is not overwritten. */
+export class WakeUpStore {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  async write(statement: Statement): Promise<void> {
+    await this.#sql.write([statement])
+  }
+
+  /** A message is there that somebody waits for; of many, the first. */
+  urgent(queue: Queue, nowMs: number, { urgentMs }: Spacing): Statement {
+    return {
+      sql: `${VALUES} VALUES ($1, $2, $3, 1, 0, 0, $4, 0, 0, 0)
+        ON CONFLICT (aci, device_id, device_created_at_ms) DO UPDATE SET
+          urgent = 1, stage = 0, attempts = 0, due_at_ms = ${URGENT_FROM}, version = wake_ups.version + 1
+        WHERE ${URGENT_HELPS}`,
+      args: [...queue.key, nowMs, urgentMs],
+    }
+  }
+
+  /** A message is there that can wait. */
+  background(queue: Queue, nowMs: number, { backgroundMs }: Spacing): Statement {
+    return {
+      sql: `${VALUES} VALUES ($1, $2, $3, 0, 0, 0, $4, 0, 0, 0)
+        ON CONFLICT (aci, device_id, device_created_at_ms) DO UPDATE SET
+          urgent = 0, stage = 0, attempts = 0, due_at_ms = ${BACKGROUND_FROM}, version = wake_ups.version + 1
+        WHERE ${BACKGROUND_HELPS}`,
+      args: [...queue.key, nowMs, backgroundMs],
+    }
+  }
+
+  /** The device went while something may have been left: its second push. */
+  left(queue: Queue, dueAtMs: number): Statement {
+    return {
+      sql: `${VALUES} VALUES ($1, $2, $3, 1, 1, 0, $4, 0, 0, 0)
+        ON CONFLICT (aci, device_id, device_created_at_ms) DO UPDATE SET
+          urgent = 1, stage = 1, attempts = 0, due_at_ms = $4, version = wake_ups.version + 1
+        WHERE wake_ups.due_at_ms IS NULL`,
+      args: [...queue.key, dueAtMs],
+    }
+  }
+
+  /** The device is there. */
+  reading(queue: Queue): Statement {
+    return {
+      sql: `UPDATE wake_ups SET due_at_ms = NULL, stage = 0, attempts = 0, version = version + 1
+        WHERE ${OF} AND due_at_ms IS NOT NULL`,
+      args: [...queue.key],
+    }
+  }
+
+  async due(nowMs: number, limit: number): Promise<WakeUp[]> {
+    const rows = await this.#sql.read(
+      'SELECT * FROM wake_ups WHERE due_at_ms <= $1 ORDER BY due_at_ms LIMIT $2',
+      [nowMs, limit],
+    )
+    return rows.map(wakeUpOf)
+  }
+
+  /** When the next one is due, of all. */
+  async nextDueMs(): Promise<number | undefined> {
+    const [row] = await this.#sql.read(
+      'SELECT due_at_ms FROM wake_ups WHERE due_at_ms IS NOT NULL ORDER BY due_at_ms LIMIT 1',
+    )
+    return row?.['due_at_ms'] as number | undefined
+  }
+
+  /** Takes one that has not changed since it was read, and puts it off: whoever took it may not live to finish. */
+  async take(wakeUp: WakeUp, untilMs: number): Promise<WakeUp | undefined> {
+    const [outcome] = outcomesOf(
+      await this.#sql.write([
+        {
+          sql: `UPDATE wake_ups SET attempts = attempts + 1, due_at_ms = $5, version = version + 1
+            WHERE ${OF} AND version = $4 RETURNING *`,
+          args: [...keyOf(wakeUp), wakeUp.version, untilMs],
+        },
+      ]),
+    )
+    const row = outcome!.rows[0]
+    return row && wakeUpOf(row)
+  }
+
+  /** It went out. `nextMs`: when it is due again if the device does not come. */
+  async sent(wakeUp: WakeUp, nowMs: number, nextMs: number | undefined): Promise<void> {
+    const sent = wakeUp.urgent ? 'urgent_sent_at_ms' : 'background_sent_at_ms'
+    await this.#sql.write([
+      {
+        sql: `UPDATE wake_ups SET stage = stage + 1, attempts = 0, due_at_ms = $5, version = version + 1
+          WHERE ${OF} AND version = $4`,
+        args: [...keyOf(wakeUp), wakeUp.version, nextMs ?? null],
+      },
+      { sql: `UPDATE wake_ups SET ${sent} = $4 WHERE ${OF}`, args: [...keyOf(wakeUp), nowMs] },
+    ])
+  }
+
+  /** Nothing went out; it is tried again then. */
+  async postpone(wakeUp: WakeUp, dueAtMs: number): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: `UPDATE wake_ups SET due_at_ms = $5, version = version + 1 WHERE ${OF} AND version = $4`,
+        args: [...keyOf(wakeUp), wakeUp.version, dueAtMs],
+      },
+    ])
+  }
+
+  /** It is not needed, or can't be. */
+  async drop(wakeUp: WakeUp): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: `UPDATE wake_ups SET due_at_ms = NULL, stage = 0, attempts = 0, version = version + 1
+          WHERE ${OF} AND version = $4`,
+        args: [...keyOf(wakeUp), wakeUp.version],
+      },
+    ])
+  }
+
+  /** Forgets devices of which nothing is due, and to which nothing went since then. */
+  async forget(sinceMs: number): Promise<void> {
+    await this.#sql.write([
+      {
+        sql: `DELETE FROM wake_ups
+          WHERE due_at_ms IS NULL AND urgent_sent_at_ms < $1 AND background_sent_at_ms < $1`,
+        args: [sinceMs],
+      },
+    ])
+  }
+
+  clear(aci: Aci): Statement {
+    return { sql: 'DELETE FROM wake_ups WHERE aci = $1', args: [uuidToBytes(aci)] }
+  }
+
+  clearDevice(aci: Aci, deviceId: DeviceId): Statement {
+    return {
+      sql: 'DELETE FROM wake_ups WHERE aci = $1 AND device_id = $2',
+      args: [uuidToBytes(aci), deviceId],
+    }
+  }
+}
+
+const keyOf = ({ aci, deviceId, deviceCreatedAtMs }: WakeUp) => [
+  uuidToBytes(aci),
+  deviceId,
+  deviceCreatedAtMs,
+]
+
+const wakeUpOf = (row: SqlRow): WakeUp => ({
+  aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
+  deviceId: row['device_id'] as DeviceId,
+  deviceCreatedAtMs: row['device_created_at_ms'] as number,
+  urgent: row['urgent'] === 1,
+  stage: row['stage'] as number,
+  attempts: row['attempts'] as number,
+  dueAtMs: row['due_at_ms'] as number,
+  version: row['version'] as number,
+})

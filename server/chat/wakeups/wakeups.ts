@@ -1,0 +1,218 @@
+// Which devices have to be woken, and when. What is due is kept with the messages that it is due for, so that it
+// outlives the process; a device that reads is never woken.
+import type { DeviceId } from '../../../wire/types.ts'
+import type { Clock, Timer } from '../../kit/clock.ts'
+import { DAY_MS } from '../../kit/days.ts'
+import type { Housekeeping } from '../../kit/housekeeping.ts'
+import type { Push, Pushed, PushGateway } from '../../kit/push-gateway.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import type { Statement } from '../../kit/sql/sql.ts'
+import { type Account, type Device, deviceOf } from '../accounts/account.ts'
+import { type Accounts, replaceDevice } from '../accounts/accounts.ts'
+import type { ChatEvents } from '../events.ts'
+import type { Queues, Waker } from '../messages/queues.ts'
+import { type Queue, queueOf } from '../messages/store.ts'
+import { addressOf } from './push-address.ts'
+import type { WakeUp, WakeUpStore } from './store.ts'
+
+/** Messages that come while a device has been woken and is not there yet are the same burst. */
+export const URGENT_EVERY_MS = 60_000
+/** signal-api §5.4. */
+export const BACKGROUND_EVERY_MS = 20 * 60_000
+const SPACING = { urgentMs: URGENT_EVERY_MS, backgroundMs: BACKGROUND_EVERY_MS }
+/** After each push, how long until the next one if the device does not come: once more, then reminders. */
+const AGAIN_AFTER_MS = [URGENT_EVERY_MS, 3 * DAY_MS, 7 * DAY_MS, 14 * DAY_MS]
+/** Longer than a push can take: then whoever took it is dead. */
+const TAKEN_FOR_MS = 60_000
+/** After pushes that did not get through, the last again and again. */
+const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000]
+const MAX_UNDER_WAY = 256
+const LOOK_AT_LEAST_EVERY_MS = 60_000
+const FORGET_EVERY_MS = 3_600_000
+
+export type WakeUpsOptions = {
+  readonly store: WakeUpStore
+  readonly accounts: Accounts
+  readonly queues: Queues
+  readonly gateway: PushGateway
+  readonly clock: Clock
+  readonly housekeeping: Housekeeping
+  readonly events: ChatEvents
+  readonly onBug: (error: unknown, where: string) => void
+}
+
+export class WakeUps implements Waker {
+  readonly #options: WakeUpsOptions
+  readonly #underWay = new Set<Promise<void>>()
+  #timer: Timer | undefined
+  /** Looks for what is due; another look follows if somebody asked for it meanwhile. */
+  #looking: Promise<void> | undefined
+  #lookAgain = false
+  #closed = false
+
+  constructor(options: WakeUpsOptions) {
+    this.#options = options
+    const { store, clock, housekeeping } = options
+    housekeeping.every(FORGET_EVERY_MS, 'wakeups.forget', () =>
+      store.forget(clock.nowMs() - BACKGROUND_EVERY_MS),
+    )
+    this.#look()
+  }
+
+  due(queue: Queue, urgent: boolean): Statement {
+    const { store, clock } = this.#options
+    return urgent
+      ? store.urgent(queue, clock.nowMs(), SPACING)
+      : store.background(queue, clock.nowMs(), SPACING)
+  }
+
+  noted(): void {
+    this.#look()
+  }
+
+  reading(queue: Queue): void {
+    this.#write(this.#options.store.reading(queue))
+  }
+
+  left(queue: Queue): void {
+    this.#write(this.#options.store.left(queue, this.#options.clock.nowMs() + URGENT_EVERY_MS))
+  }
+
+  deleted({ aci }: Account): Statement[] {
+    return [this.#options.store.clear(aci)]
+  }
+
+  replaced({ aci }: Account): Statement[] {
+    return [this.#options.store.clear(aci)]
+  }
+
+  unlinked({ aci }: Account, deviceId: DeviceId): Statement[] {
+    return [this.#options.store.clearDevice(aci, deviceId)]
+  }
+
+  /** Resolves when no push is under way any more. What is due stays so. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.idle()
+  }
+
+  /** Resolves when everything that is due now was tried. */
+  async idle(): Promise<void> {
+    while (this.#looking || this.#underWay.size > 0) await Promise.all([this.#looking, ...this.#underWay])
+  }
+
+  #write(statement: Statement): void {
+    this.#track(this.#options.store.write(statement))
+  }
+
+  #look(): void {
+    if (this.#closed) return
+    this.#lookAgain = true
+    this.#looking ??= this.#lookUntilDone().finally(() => {
+      this.#looking = undefined
+    })
+  }
+
+  async #lookUntilDone(): Promise<void> {
+    const { store, clock, onBug } = this.#options
+    this.#timer?.cancel()
+    try {
+      while (this.#lookAgain && !this.#closed) {
+        this.#lookAgain = false
+        await this.#begin()
+      }
+      const nextMs = (await store.nextDueMs()) ?? Number.POSITIVE_INFINITY
+      const isFull = this.#underWay.size >= MAX_UNDER_WAY
+      const inMs = isFull ? LOOK_AT_LEAST_EVERY_MS : Math.max(1, nextMs - clock.nowMs())
+      this.#lookIn(Math.min(LOOK_AT_LEAST_EVERY_MS, inMs))
+    } catch (error) {
+      onBug(error, 'wakeups.look')
+      this.#lookIn(LOOK_AT_LEAST_EVERY_MS)
+    }
+  }
+
+  #lookIn(ms: number): void {
+    if (this.#closed) return
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.after(ms, () => this.#look())
+  }
+
+  /** Begins with what is due, as much as can be under way at a time. */
+  async #begin(): Promise<void> {
+    const { store, clock } = this.#options
+    const free = MAX_UNDER_WAY - this.#underWay.size
+    if (free <= 0) return
+    const due = await store.due(clock.nowMs(), free)
+    await Promise.all(
+      due.map(async (wakeUp) => {
+        const taken = await store.take(wakeUp, clock.nowMs() + TAKEN_FOR_MS)
+        if (taken) this.#track(this.#wake(taken))
+      }),
+    )
+    if (due.length === free) this.#lookAgain = this.#underWay.size < MAX_UNDER_WAY
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error) => this.#options.onBug(error, 'wakeups'))
+      .finally(() => {
+        this.#underWay.delete(tracked)
+        this.#look()
+      })
+    this.#underWay.add(tracked)
+  }
+
+  async #wake(wakeUp: WakeUp): Promise<void> {
+    const { accounts, store, gateway } = this.#options
+    const account = await accounts.find(wakeUp.aci)
+    const device = account && deviceOf(account, wakeUp.deviceId)
+    const to = device?.createdAtMs === wakeUp.deviceCreatedAtMs ? addressOf(device) : undefined
+    if (!account || !device || !to || !(await this.#isNeeded(wakeUp, queueOf(account, device))))
+      return store.drop(wakeUp)
+    const push: Push = { to, notice: { kind: 'message', urgent: wakeUp.urgent } }
+    await this.#done(wakeUp, device, await gateway.push(push))
+  }
+
+  /** Not if the device reads, nor if nothing waits any more. */
+  async #isNeeded({ stage }: WakeUp, queue: Queue): Promise<boolean> {
+    const { queues } = this.#options
+    if (queues.isRead(queue)) return false
+    return stage === 0 || (await queues.page(queue, 0, 1)).length > 0
+  }
+
+  async #done(wakeUp: WakeUp, device: Device, pushed: Pushed): Promise<void> {
+    const { store, clock, events } = this.#options
+    const nowMs = clock.nowMs()
+    events.pushed(wakeUp.urgent ? 'urgent' : 'background', pushed.kind)
+    if (pushed.kind === 'sent') {
+      const againMs = wakeUp.urgent ? AGAIN_AFTER_MS[wakeUp.stage] : undefined
+      await store.sent(wakeUp, nowMs, againMs === undefined ? undefined : nowMs + againMs)
+    } else if (pushed.kind === 'later') {
+      const retryMs = RETRY_AFTER_MS[Math.min(wakeUp.attempts, RETRY_AFTER_MS.length) - 1]!
+      await store.postpone(wakeUp, nowMs + Math.max(retryMs, pushed.afterMs))
+    } else {
+      if (pushed.kind === 'unregistered') await this.#forgetToken(wakeUp, device, pushed.sinceMs)
+      await store.drop(wakeUp)
+    }
+  }
+
+  /** Unless the device has another one meanwhile, or was given the same once more after the provider's word. */
+  async #forgetToken({ aci }: WakeUp, gone: Device, sinceMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const forgotten = this.#options.accounts.update(aci, (account) => {
+      const device = deviceOf(account, gone.id)
+      const isSame =
+        device?.createdAtMs === gone.createdAtMs &&
+        device.apnToken === gone.apnToken &&
+        device.fcmToken === gone.fcmToken &&
+        device.webPush?.endpoint === gone.webPush?.endpoint
+      if (!device || !isSame || (device.pushSetAtMs ?? 0) > sinceMs) return undefined
+      const silent = { ...device, apnToken: undefined, fcmToken: undefined, webPush: undefined }
+      return { ...account, devices: replaceDevice(account, silent) }
+    })
+    // An account that is gone has no token any more.
+    await forgotten.catch((error) => {
+      if (!(error instanceof Refusal)) throw error
+    })
+  }
+}
