@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Loaded>>> = {
   registration: () => import('./commands/registration.ts'),
   status: () => import('./commands/status.ts'),
   secrets: () => import('./commands/secrets.ts'),
+  edge: () => import('./commands/edge.ts'),
   openapi: () => import('./commands/openapi.ts'),
 }
 

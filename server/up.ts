@@ -14,21 +14,24 @@ import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
 import { openSenders } from './chat/verification/senders/open.ts'
 import { fileEvents } from './files/events.ts'
-import { openFiles } from './files/files.ts'
+import { type Files, openFiles } from './files/files.ts'
 import { isLoopbackHost } from './kit/address.ts'
 import { MemoryBus } from './kit/bus.ts'
+import { certificateHosts } from './kit/certificate-hosts.ts'
 import { ANY_ADDRESS, type Certificates, openCertificates } from './kit/certificates.ts'
 import { type Clock, systemClock } from './kit/clock.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { type ControlCall, ControlDoor, controlCall } from './kit/control.ts'
 import { Counters } from './kit/counters.ts'
 import { openDoors } from './kit/doors.ts'
+import { filesFolder, handOverSocket, mustLieOnDisk, writeEdgeKeys } from './kit/edge-files.ts'
 import { type FileUrls, fileUrls } from './kit/file-urls.ts'
 import { GrpcDoor } from './kit/grpc.ts'
 import type { Log } from './kit/log.ts'
 import { type Random, systemRandom } from './kit/random.ts'
 import { Router } from './kit/router.ts'
 import { openSecrets, type PublicKeys, type Secrets } from './kit/secrets.ts'
+import { SocketDoor } from './kit/socket-door.ts'
 import { openSql } from './kit/sql/open.ts'
 import type { Sql } from './kit/sql/sql.ts'
 import { UploadKeyRotation } from './kit/upload-key-rotation.ts'
@@ -102,8 +105,6 @@ function publicUrlOf({ listen }: Config, port: number): string {
   return `https://${isIPv6(name) ? `[${name}]` : name}:${port}`
 }
 
-const hostOf = (url: string): string => new URL(url).hostname.replaceAll(/^\[|\]$/g, '')
-
 const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['urls'] =>
   Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
 
@@ -123,9 +124,17 @@ function statusOf(roles: readonly Role[], counters: Counters, clock: Clock): Con
   }))
 }
 
+/** For the nginx in front, if there is one: its keys, and the socket by which it hands files over. */
+async function openHandOver(config: Config, tellKeys: () => Promise<void>, files: Files | undefined) {
+  if (!files?.takeOver || !config.edge.nginx) return undefined
+  await tellKeys()
+  return SocketDoor.open(handOverSocket(config), files.takeOver)
+}
+
 export async function up(config: Config, options: UpOptions): Promise<Platform> {
   const { log, onFatal, clock = systemClock, random = systemRandom } = options
   checkSupported(config)
+  mustLieOnDisk(config)
   const outbox = join(config.data, 'outbox.jsonl')
   const senders = config.roles.includes('chat') ? await openSenders(config, { outbox, clock }) : []
   await mkdir(join(config.data, 'storage'), { recursive: true, mode: 0o700 })
@@ -134,14 +143,21 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const certificates = await openCertificates({
     secretsFolder: config.secrets,
     dataFolder: config.data,
-    hosts: [config.listen.host, hostOf(publicUrlOf(config, config.listen.port))],
+    hosts: certificateHosts(config),
     nowMs: clock.nowMs(),
   })
   const sql = await openDatabase(config, secrets, onFatal)
   const onBug = (error: unknown, where: string) => {
     log.error('bug', { where, error: error instanceof Error ? (error.stack ?? error.name) : 'not an error' })
   }
-  const uploadKeys = new UploadKeyRotation({ folder: config.secrets, secrets, clock, onBug })
+  const tellKeys = async () => {
+    if (config.edge.nginx) await writeEdgeKeys(config.secrets, secrets.uploads, clock.nowMs())
+  }
+  const uploadKeys = new UploadKeyRotation({
+    ...{ secrets, clock, onBug },
+    folder: config.secrets,
+    onChanged: tellKeys,
+  })
   // The outbox stands in for push where it stands in for everything else.
   const challengePush = config.registration.senders.every((sender) => sender === 'console')
     ? new OutboxPush(outbox, clock)
@@ -167,7 +183,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
         ...{ clock, random, secrets, onBug, events: fileEvents(counters, log) },
         ...config.files,
         urls: cdns,
-        folder: config.files.folder ?? join(config.data, 'files'),
+        folder: filesFolder(config),
       }).catch(closeSql)
     : undefined
   const captcha = config.roles.includes('captcha')
@@ -227,11 +243,17 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     throw error
   })
   port = doors.port
+  const takesOver = await openHandOver(config, tellKeys, files).catch(async (error) => {
+    await doors.close(0)
+    await close()
+    throw error
+  })
   const statusCall = statusOf(config.roles, counters, clock)
   const control = await ControlDoor.open({
     ...{ dataFolder: config.data, onBug },
     calls: [statusCall, uploadKeys.call, ...chat.control],
   }).catch(async (error) => {
+    await takesOver?.close()
     await doors.close(0)
     await close()
     throw error
@@ -247,6 +269,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     fingerprint: certificates.fingerprint,
     async close(graceMs = CLOSE_GRACE_MS) {
       await control.close()
+      await takesOver?.close()
       chat.release()
       await doors.close(graceMs)
       await close()

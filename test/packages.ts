@@ -1,8 +1,9 @@
 // The Debian packages of servers that the suite runs for real.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 
+/** `binary` is a program of the PATH, or a path. */
 type DebianPackage = { readonly name: string; readonly binary: string; readonly package: string }
 
 const PACKAGES: readonly DebianPackage[] = [
@@ -12,6 +13,13 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: 'OpenStack Swift', binary: 'swift-object-server', package: 'swift-object' },
   { name: 'OpenStack Swift', binary: 'swift-proxy-server', package: 'swift-proxy' },
   { name: 'Chromium', binary: 'chromium', package: 'chromium' },
+  { name: 'nginx', binary: 'nginx', package: 'nginx' },
+  {
+    name: 'nginx’s njs',
+    binary: '/usr/lib/nginx/modules/ngx_http_js_module.so',
+    package: 'libnginx-mod-http-js',
+  },
+  { name: 'njs', binary: 'njs', package: 'njs' },
 ]
 
 /** Debian keeps PostgreSQL's programs out of the PATH, a folder for each version. */
@@ -24,7 +32,7 @@ function folders(): string[] {
 }
 
 const isInstalled = ({ binary }: DebianPackage) =>
-  folders().some((folder) => existsSync(join(folder, binary)))
+  isAbsolute(binary) ? existsSync(binary) : folders().some((folder) => existsSync(join(folder, binary)))
 
 const apt = (...args: string[]) =>
   spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], {

@@ -13,6 +13,7 @@ import { downloads } from './downloads.ts'
 import type { FileEvents } from './events.ts'
 import { bare, type FilePart, type FileRequest, statusOf, takeApart } from './exchange.ts'
 import { FileRefusal, type FileStore } from './file-store.ts'
+import { HandedOver } from './handed-over.ts'
 import { PlainUploads } from './plain-uploads.ts'
 import { PostedForms } from './posted-forms.ts'
 import { ResumableUploads } from './resumable-uploads.ts'
@@ -42,6 +43,8 @@ export type Files = {
   readonly avatars: { delete(key: string): Promise<void>; exists(key: string): Promise<boolean> }
   readonly backupObjects: BackupObjects
   readonly serve: StreamHandler
+  /** For the socket that nginx alone can reach: names files that it took. There if the store is the disk. */
+  readonly takeOver: StreamHandler | undefined
   close(): Promise<void>
 }
 
@@ -55,6 +58,8 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
   const resumable = new ResumableUploads({ store, signatures, events, url: () => urls().cdn2 })
   const forms = new PostedForms({ store, keys: secrets.uploads, clock, events })
   const plain = new PlainUploads({ store, keys: secrets.uploads, clock, events })
+  const handedOver =
+    store instanceof DiskStore ? new HandedOver({ store, keys: secrets.uploads, clock, events }) : undefined
   const parts: readonly FilePart[] = [
     (request) => tus.answer(request),
     downloads({ store, signatures, events }),
@@ -82,6 +87,7 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
     },
     backupObjects: new StoredBackupObjects(store, options.random),
     serve: (request) => firstOf(parts, takeApart(request))?.catch(failed),
+    takeOver: handedOver && ((request) => handedOver.answer(takeApart(request)).catch(failed)),
     async close() {
       await housekeeping.close()
       store.close?.()

@@ -163,6 +163,34 @@ const files = z
     message: 'is needed with store s3',
   })
 
+const hostName = z.string().regex(/^[A-Za-z0-9.:*-]+$/, 'must be a host name or an address')
+
+const nginx = z
+  .strictObject({
+    host: hostName.default('0.0.0.0').describe('Address on which nginx listens.'),
+    port: z.int().min(1).max(65_535).default(443).describe('Port on which nginx listens.'),
+    names: z
+      .array(hostName)
+      .default([])
+      .describe('Host names of nginx; the certificate that Heliograph makes gets them too.'),
+    certificate: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('PEM of a certificate and its chain; Heliograph’s own if not set.'),
+    certificateKey: z.string().min(1).optional().describe('PEM file of its key.'),
+  })
+  .refine((value) => (value.certificate === undefined) === (value.certificateKey === undefined), {
+    path: ['certificateKey'],
+    message: 'belongs to certificate: set both or none',
+  })
+  .optional()
+  .describe(
+    'An nginx in front, on the same host and of the same user: it takes signed uploads and serves downloads. `heliograph edge nginx` writes its configuration.',
+  )
+
+const edge = z.strictObject({ nginx })
+
 const attachments = z.strictObject({
   maxBytes: z
     .int()
@@ -301,6 +329,7 @@ export const configSchema = z.strictObject({
   smtp: smtp.prefault({}).describe('The sender `smtp`: codes go by mail.'),
   captcha: captcha.prefault({}).describe('How people show that they are none of many machines.'),
   files: files.prefault({}).describe('The file store: attachments, avatars, stickers, backups.'),
+  edge: edge.prefault({}).describe('What stands in front of the server.'),
   attachments: attachments.prefault({}).describe('What may be attached to messages.'),
   backups: backups.prefault({}).describe('What may be backed up.'),
   groups: groups.prefault({}).describe('How large groups may be.'),

@@ -50,6 +50,7 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
       sites: [],
     },
     files: { store: 'disk', urls: {} },
+    edge: {},
     attachments: { maxBytes: 107_335_792, cdn: 3 },
     backups: { level: 'paid', maxMessagesBytes: 2 ** 30, maxMediaBytes: 100 * 2 ** 30, graceDays: 120 },
     groups: { maxSize: 1001, maxTitleBytes: 1024, maxDescriptionBytes: 8192 },

@@ -39,7 +39,7 @@ export function plainAddress(key: Uint8Array, address: PlainAddress): string {
 /** The most bytes that a request may send, if its method, its name and its query are those of a signed address. */
 export function verifyPlainAddress(
   keys: readonly PlainKey[],
-  clock: Clock,
+  clock: Pick<Clock, 'nowMs'>,
   { method, name, query }: { readonly method: string; readonly name: string; readonly query: string },
 ): number | undefined {
   const match = /^e=(0|[1-9]\d{0,11})&l=([1-9]\d{0,14})&s=([\w-]{43})$/.exec(query)

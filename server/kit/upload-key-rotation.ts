@@ -40,6 +40,8 @@ export type UploadKeyRotationOptions = {
   readonly folder: string
   readonly secrets: Pick<Secrets, 'uploads'>
   readonly clock: Clock
+  /** Waited for: who else has to know the keys knows them before they sign. */
+  readonly onChanged?: () => Promise<void>
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -69,6 +71,7 @@ export class UploadKeyRotation {
     return this.#next(async () => {
       const { keys, signsFromMs } = await rotateUploadKeys(folder, clock.nowMs(), options)
       secrets.uploads.become(keys)
+      await this.#options.onChanged?.()
       return signsFromMs
     })
   }
@@ -109,6 +112,7 @@ export class UploadKeyRotation {
     const isChanged = version !== undefined && version !== this.#seen
     if (!isChanged && !secrets.uploads.hasEnded(clock.nowMs())) return
     secrets.uploads.become(await changeUploadKeys(folder, (keys) => forgotten(keys, clock.nowMs())))
+    await this.#options.onChanged?.()
     this.#seen = version
   }
 }

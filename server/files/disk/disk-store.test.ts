@@ -39,5 +39,5 @@ test('a folder of its own is made for the store', async (t) => {
   const parent = await mkdtemp(join(tmpdir(), 'helio-parent-'))
   t.after(() => rm(parent, { recursive: true }))
   await openDisk(t, { folder: join(parent, 'a', 'b') })
-  assert.deepEqual((await readdir(join(parent, 'a', 'b'))).sort(), ['objects', 'uploads'])
+  assert.deepEqual((await readdir(join(parent, 'a', 'b'))).sort(), ['incoming', 'objects', 'uploads'])
 })

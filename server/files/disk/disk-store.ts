@@ -18,6 +18,7 @@ import {
 } from '../file-store.ts'
 import { isObjectFolder, isObjectKey, objectPath } from '../object-key.ts'
 import { DiskUpload } from './disk-upload.ts'
+import { enterFile } from './entering.ts'
 import {
   bytesBelow,
   FILE_MODE,
@@ -47,11 +48,14 @@ export type DiskStoreOptions = {
 
 /** An upload to which nothing was added for so long is given up. */
 export const ABANDONED_AFTER_MS = DAY_MS
+/** Where another process, such as nginx, writes what it then hands over. */
+export const INCOMING = 'incoming'
 
 export class DiskStore implements FileStore {
   readonly #clock: Clock
   readonly #objects: string
   readonly #uploads: string
+  readonly #incoming: string
   readonly #quota: Quota
   /** Who may write to an upload: the last that asked. */
   readonly #writers = new Map<string, DiskUpload>()
@@ -61,12 +65,13 @@ export class DiskStore implements FileStore {
     this.#clock = clock
     this.#objects = join(folder, 'objects')
     this.#uploads = join(folder, 'uploads')
+    this.#incoming = join(folder, INCOMING)
     this.#quota = quota
   }
 
   static async open(options: DiskStoreOptions): Promise<DiskStore> {
     const { folder, maxBytes } = options
-    for (const part of ['objects', 'uploads']) await makeFolder(join(folder, part))
+    for (const part of ['objects', 'uploads', INCOMING]) await makeFolder(join(folder, part))
     const usedBytes = maxBytes === undefined ? 0 : await usedBytesIn(folder)
     const store = new DiskStore(options, new Quota(maxBytes, usedBytes))
     await store.collect()
@@ -101,16 +106,22 @@ export class DiskStore implements FileStore {
     return this.#alone(key, () => this.#unfinished(key))
   }
 
+  /** Makes an object of a file of `incoming`, which stays there: its writer removes it. Never overwrites. */
+  async enter(key: string, name: string, maxBytes: number): Promise<Stored> {
+    const [target, path] = [this.#target(key), join(this.#incoming, name)]
+    return enterFile({ key, path, target, maxBytes, quota: this.#quota, clock: this.#clock })
+  }
+
   async stat(key: string): Promise<Stored | undefined> {
     const found = await stat(this.#target(key)).catch(unlessMissing)
-    return found?.isFile() ? storedOf(found) : undefined
+    return found?.isFile() ? storedOf(key, found) : undefined
   }
 
   async open(key: string): Promise<OpenFile | undefined> {
     const handle = await open(this.#target(key)).catch(unlessMissing)
     if (!handle) return undefined
     const found = await handle.stat()
-    if (found.isFile()) return openFile(handle, storedOf(found))
+    if (found.isFile()) return openFile(handle, storedOf(key, found))
     await handle.close()
     return undefined
   }
@@ -155,6 +166,14 @@ export class DiskStore implements FileStore {
       if (isRecordName(name)) await this.#collectUpload(name)
       else await this.#collectStray(name)
     }
+    for (const name of await readdir(this.#incoming)) await this.#collectIncoming(name)
+  }
+
+  /** What its writer left when it was killed. */
+  async #collectIncoming(name: string): Promise<void> {
+    const path = join(this.#incoming, name)
+    const found = await stat(path).catch(unlessMissing)
+    if (found && this.#clock.nowMs() - found.mtimeMs >= ABANDONED_AFTER_MS) await rm(path, { force: true })
   }
 
   async #collectUpload(name: string): Promise<void> {

@@ -111,7 +111,7 @@ export class DiskUpload implements Upload {
       await (this.#record.replaces ? this.#replace(target) : this.#put(target))
       await syncFolder(dirname(target))
       await this.#forget()
-      return storedOf(await stat(target))
+      return storedOf(this.#record.key, await stat(target))
     })
   }
 
