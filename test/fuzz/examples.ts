@@ -215,6 +215,8 @@ const PARAMS: Readonly<Record<string, (cast: Cast) => string>> = {
   token: () => RESTORE_TOKEN,
   address: () => randomBytes(16).toString('base64url'),
   sessionId: (cast) => cast.sessionId,
+  challenge: () => randomBytes(200).toString('base64url'),
+  name: () => 'page.css',
   code: () => '0123456789abcdefghjkmnpqrstvwxyz',
   delivery: () => randomBytes(18).toString('base64url'),
 }
