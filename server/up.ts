@@ -92,7 +92,7 @@ function openDatabase(config: Config, secrets: Secrets, onFatal: (error: Error) 
 }
 
 /** What the configuration may ask for, but this version does not have. */
-function checkSupported({ registration, bus }: Config): void {
+function checkSupported({ bus }: Config): void {
   const missing = [bus.engine === 'redis' && 'bus.engine: redis'].find(Boolean)
   if (missing) throw new ConfigError(`This version of Heliograph does not have "${missing}" yet.`)
 }

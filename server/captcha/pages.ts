@@ -87,7 +87,7 @@ function done(frame: Frame, { shown = false } = {}): Html {
   const hidden = shown ? undefined : new Html(' hidden')
   if (isWidget(frame))
     return html`<section id="done"${hidden}>
-<h2 id="done-title" tabindex="-1">✓ Done</h2>
+<h1 id="done-title" tabindex="-1">✓ Done</h1>
 <p class="soft">You can go on.</p>
 </section>`
   return html`<section id="done"${hidden}>
@@ -113,7 +113,7 @@ export function startPage(frame: Frame): string {
     frame,
     'Are you a person?',
     html`<div id="ask">
-${small ? undefined : html`<h1>Are you a person?</h1>`}
+<h1${small ? html` class="unseen"` : undefined}>Are you a person?</h1>
 ${intro}
 <button class="js" id="start" type="button">${small ? 'I am a person' : 'Begin'}</button>
 <progress class="js" id="progress" max="1" value="0" aria-label="Progress" hidden></progress>

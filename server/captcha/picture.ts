@@ -23,8 +23,8 @@ export function drawPicture(text: string, random: RandomStream): Buffer {
     for (const stroke of placed(strokesOf(letter), index, random))
       canvas.draw(bent(stroke, waves), random.between(4.2, 5.6))
   for (let i = 0; i < 2; i++) canvas.draw(bent(acrossAll(random), waves), random.between(1.8, 2.8))
-  for (let i = 0; i < 10; i++) canvas.draw(bent(scratch(random), waves), random.between(1.5, 3.5))
-  for (let i = 0; i < 2; i++) canvas.erase(bent(acrossAll(random), waves), random.between(1.2, 2))
+  for (let i = 0; i < 8; i++) canvas.draw(bent(scratch(random), waves), random.between(1.5, 3.5))
+  canvas.erase(bent(acrossAll(random), waves), random.between(1.2, 2))
   canvas.speckle(random, 600)
   return greyPng(PICTURE_WIDTH, canvas.shades)
 }
