@@ -8,6 +8,7 @@ export class FaultyLine implements AsyncDisposable {
   #server: Server
   #port = 0
   #breaks: (() => number | undefined) | undefined
+  #awaited: { left: number; readonly resolve: () => void } | undefined
 
   private constructor(target: number) {
     this.#target = target
@@ -44,8 +45,21 @@ export class FaultyLine implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  /** Resolves when so many bytes more have passed, of all connections and both directions together. */
+  passed(bytes: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#awaited = { left: bytes, resolve }
+    return promise
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#server.listening) await this.cut()
+  }
+
+  #count(bytes: number): void {
+    if (!this.#awaited) return
+    this.#awaited.left -= bytes
+    if (this.#awaited.left <= 0) this.#awaited.resolve()
   }
 
   #newServer(): Server {
@@ -64,6 +78,7 @@ export class FaultyLine implements AsyncDisposable {
         })
         from.on('data', (bytes: Buffer) => {
           left -= bytes.length
+          this.#count(bytes.length)
           if (left < 0) from.destroy()
         })
         from.pipe(to)
