@@ -3,15 +3,18 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { UploadForms } from '../../server/chat/attachments/upload-forms.ts'
 import { Bucket } from '../../server/files/bucket/bucket.ts'
 import { S3Client } from '../../server/files/bucket/s3-client.ts'
 import { systemClock } from '../../server/kit/clock.ts'
+import { systemRandom } from '../../server/kit/random.ts'
+import { openSecrets } from '../../server/kit/secrets.ts'
+import { UploadSignatures } from '../../server/kit/upload-signatures.ts'
 import { Line } from '../client/line.ts'
-import { TusClient } from '../client/tus.ts'
+import { type Form, TusClient } from '../client/tus.ts'
 import { bucketYaml } from '../files/bucket-config.ts'
 import { gather } from '../files/disk.ts'
 import { FaultyLine } from '../files/faulty-line.ts'
-import { ownForms } from '../files/own-forms.ts'
 import { onBucket } from '../files/stores.ts'
 import { ServerProcess } from '../server-process.ts'
 import { Dice } from './dice.ts'
@@ -26,7 +29,13 @@ onBucket(
     await using bucketLine = await FaultyLine.open(Number(new URL(access.endpoint).port))
     const behind = { ...access, endpoint: `http://127.0.0.1:${bucketLine.port}` }
     await using server = await ServerProcess.start({ yaml: bucketYaml(behind) })
-    const newForm = await ownForms(server)
+    const { uploads } = await openSecrets(join(server.data, 'secrets'))
+    const signatures = new UploadSignatures(uploads, systemClock)
+    const forms = new UploadForms({ signatures, urls: () => server.ready.urls, random: systemRandom })
+    const newForm = (maxBytes: number): Form => {
+      const { key, headers, signedUploadLocation } = forms.attachment(maxBytes, 3)
+      return { key, headers, location: signedUploadLocation }
+    }
     const dice = new Dice(11)
     const download = async (key: string) => {
       const url = new URL(`${server.ready.urls.cdn3}/attachments/${key}`)

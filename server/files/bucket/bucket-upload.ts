@@ -1,7 +1,6 @@
 // An upload on its way to the bucket. Its unfinished part lies on the local disk, fsynced; a part that is full goes to
 // the bucket, and is forgotten here when the bucket has it and the record says so.
 import { timingSafeEqual } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +12,7 @@ import { recordName } from '../disk/upload-record.ts'
 import { FileRefusal, type Stored, type Upload } from '../file-store.ts'
 import type { Bucket, Found } from './bucket.ts'
 import { CheckpointedDigest } from './checkpointed-digest.ts'
-import { fileBody } from './file-body.ts'
+import { fileBody, piecesOf } from './file-body.ts'
 import { type PartRecord, partName, sentBytes, writePartRecord } from './part-record.ts'
 import { refuseIfFailed, S3Failure } from './s3-failure.ts'
 
@@ -281,7 +280,7 @@ export class BucketUpload implements Upload {
   async #digestSoFar(): Promise<CheckpointedDigest> {
     const digest = await CheckpointedDigest.open(this.#record.sent.at(-1)?.digest)
     if (this.#at === 0) return digest
-    for await (const chunk of createReadStream(this.#path())) digest.update(chunk as Uint8Array)
+    for await (const piece of piecesOf(this.#path())) digest.update(piece)
     return digest
   }
 

@@ -1,5 +1,6 @@
 // The bucket in our words: objects that know which upload made them, and uploads in parts.
 
+import { passed } from '../../kit/passing-bytes.ts'
 import type { Range, Stored } from '../file-store.ts'
 import { isObjectKey } from '../object-key.ts'
 import type { S3Client } from './s3-client.ts'
@@ -60,6 +61,7 @@ export class Bucket {
           at += chunk.length
           failures = 0
           yield chunk
+          passed(chunk.length)
         }
       } catch (error) {
         if (++failures === MAX_BROKEN_READS) throw error
