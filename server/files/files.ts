@@ -1,4 +1,5 @@
 // The file store: uploads in, each by its signed permission, and downloads out.
+import { join } from 'node:path'
 import type { BackupObjects } from '../kit/backup-objects.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Config } from '../kit/config.ts'
@@ -12,6 +13,7 @@ import { DiskStore } from './disk/disk-store.ts'
 import { downloads } from './downloads.ts'
 import type { FileEvents } from './events.ts'
 import { bare, type FilePart, type FileRequest, statusOf, takeApart } from './exchange.ts'
+import { Expiry } from './expiry.ts'
 import { FileRefusal, type FileStore } from './file-store.ts'
 import { HandedOver } from './handed-over.ts'
 import { PlainUploads } from './plain-uploads.ts'
@@ -29,6 +31,8 @@ export type FilesOptions = {
   readonly folder: string
   /** Of all files together. */
   readonly maxBytes?: number | undefined
+  /** For how long attachments are kept; 45 unless told. */
+  readonly attachmentDays?: number | undefined
   readonly clock: Clock
   readonly random: Random
   readonly secrets: Secrets
@@ -49,10 +53,12 @@ export type Files = {
 }
 
 const COLLECT_EVERY_MS = 3_600_000
+const EXPIRE_EVERY_MS = 3_600_000
+const ATTACHMENT_DAYS = 45
 
 export async function openFiles(options: FilesOptions): Promise<Files> {
   const { clock, secrets, urls, events, onBug } = options
-  const store = await openStore(options)
+  const { store, expiry } = await openStore(options)
   const signatures = new UploadSignatures(secrets.uploads, clock)
   const tus = new Tus({ store, signatures, clock, events, urls })
   const resumable = new ResumableUploads({ store, signatures, events, url: () => urls().cdn2 })
@@ -69,6 +75,9 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
   ]
   const housekeeping = new Housekeeping(clock, onBug)
   housekeeping.every(COLLECT_EVERY_MS, 'files.collect', () => store.collect().catch(unlessUnavailable))
+  housekeeping.every(EXPIRE_EVERY_MS, 'files.expire', (closing) =>
+    expiry.sweep(closing).catch(unlessUnavailable),
+  )
   const failed = (error: unknown): StreamReply => {
     if (error instanceof ClientGone) return bare(400)
     if (error instanceof FileRefusal) {
@@ -96,11 +105,24 @@ export async function openFiles(options: FilesOptions): Promise<Files> {
 }
 
 type KeptStore = FileStore & { collect(): Promise<void>; close?(): void }
+type Remember = { remember(key: string): Promise<void> }
 
-async function openStore(options: FilesOptions): Promise<KeptStore> {
-  if (options.store !== 's3') return DiskStore.open(options)
+async function openStore(options: FilesOptions): Promise<{ store: KeptStore; expiry: Expiry }> {
+  const { folder, clock, attachmentDays: days = ATTACHMENT_DAYS } = options
+  // Nothing is uploaded before both are there.
+  const expiries: Expiry[] = []
+  const remember = async (key: string) => expiries[0]?.remember(key)
+  const store = await openBareStore(options, { remember })
+  const existing = store instanceof DiskStore ? store.attachments() : undefined
+  const expiry = await Expiry.open({ folder: join(folder, 'expiry'), store, clock, days, existing })
+  expiries.push(expiry)
+  return { store, expiry }
+}
+
+async function openBareStore(options: FilesOptions, remembering: Remember): Promise<KeptStore> {
+  if (options.store !== 's3') return DiskStore.open({ ...options, ...remembering })
   const { openBucketStore } = await import('./bucket/open-bucket-store.ts')
-  return openBucketStore(options.s3!, options)
+  return openBucketStore(options.s3!, { ...options, ...remembering })
 }
 
 function firstOf(parts: readonly FilePart[], request: FileRequest): Promise<StreamReply> | undefined {

@@ -157,6 +157,12 @@ const files = z
       .min(1)
       .optional()
       .describe('The most that the file store holds. Without it, as much as its disk has.'),
+    attachmentDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(45)
+      .describe('For how many days attachments are kept. Clients expect those of 45 days.'),
   })
   .refine(({ store, s3 }) => store !== 's3' || s3 !== undefined, {
     path: ['s3'],

@@ -43,6 +43,8 @@ export type BucketStoreOptions = {
   readonly partBytes?: number | undefined
   /** Of the whole store; as much as the bucket takes if not given. */
   readonly maxBytes?: number | undefined
+  /** Called before anything is kept under a key. */
+  readonly remember?: ((key: string) => Promise<void>) | undefined
   /** Whether clients are sent to the bucket to get files, or to put them. */
   readonly sends?: { readonly gets: boolean; readonly puts: boolean } | undefined
 }
@@ -96,6 +98,7 @@ export class BucketStore implements FileStore {
         await this.#direct.adopt(key).catch(refuseIfFailed)
         if (await this.#find(key)) throw new FileRefusal('exists')
         await (await this.#unfinished(key))?.abandon()
+        await this.#options.remember?.(key)
         return this.#direct.begin(key, length, quota).catch(refuseIfFailed).catch(refuseIfFull)
       })
     },
@@ -122,7 +125,7 @@ export class BucketStore implements FileStore {
         ...(length !== undefined && { length }),
         ...(sha256 && { sha256: Buffer.from(sha256).toString('base64') }),
       }
-      await this.#enter(record).catch(refuseIfFull)
+      await Promise.all([this.#options.remember?.(key), this.#enter(record).catch(refuseIfFull)])
       return this.#writer(record)
     })
   }

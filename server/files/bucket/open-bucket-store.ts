@@ -13,6 +13,7 @@ import { S3Client } from './s3-client.ts'
 export type BucketSurroundings = {
   readonly folder: string
   readonly maxBytes?: number | undefined
+  readonly remember?: ((key: string) => Promise<void>) | undefined
   readonly clock: Clock
   readonly random: Random
   readonly events: FileEvents

@@ -44,6 +44,8 @@ export type DiskStoreOptions = {
   readonly clock: Clock
   /** Of the whole store; as much as the disk has if not given. */
   readonly maxBytes?: number | undefined
+  /** Called before anything is kept under a key. */
+  readonly remember?: ((key: string) => Promise<void>) | undefined
 }
 
 /** An upload to which nothing was added for so long is given up. */
@@ -53,6 +55,7 @@ export const INCOMING = 'incoming'
 
 export class DiskStore implements FileStore {
   readonly #clock: Clock
+  readonly #remember: DiskStoreOptions['remember']
   readonly #objects: string
   readonly #uploads: string
   readonly #incoming: string
@@ -61,8 +64,9 @@ export class DiskStore implements FileStore {
   readonly #writers = new Map<string, DiskUpload>()
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  private constructor({ folder, clock }: DiskStoreOptions, quota: Quota) {
+  private constructor({ folder, clock, remember }: DiskStoreOptions, quota: Quota) {
     this.#clock = clock
+    this.#remember = remember
     this.#objects = join(folder, 'objects')
     this.#uploads = join(folder, 'uploads')
     this.#incoming = join(folder, INCOMING)
@@ -96,7 +100,7 @@ export class DiskStore implements FileStore {
         ...(length !== undefined && { length }),
         ...(sha256 && { sha256: Buffer.from(sha256).toString('base64') }),
       }
-      await this.#enter(record).catch(refuseIfFull)
+      await Promise.all([this.#remember?.(key), this.#enter(record).catch(refuseIfFull)])
       return this.#writer(record, 0)
     })
   }
@@ -137,6 +141,16 @@ export class DiskStore implements FileStore {
     await rm(target)
     this.#quota.give(found.size)
     return found.size
+  }
+
+  /** Every attachment that is there. */
+  async *attachments(): AsyncGenerator<{ readonly key: string; readonly storedAtMs: number }> {
+    const root = join(this.#objects, 'attachments')
+    for (const shard of (await namesIn(root)).folders)
+      for (const name of (await namesIn(join(root, shard))).files) {
+        const stored = await this.stat(`attachments/${name}`)
+        if (stored) yield { key: `attachments/${name}`, storedAtMs: stored.storedAtMs }
+      }
   }
 
   async list(folder: string, after: string, limit: number): Promise<readonly Listed[]> {
