@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openDisk, patterned, pieces } from '../../test/files/disk.ts'
 import { DAY_MS } from '../kit/days.ts'
-import { DiskStore } from './disk/disk-store.ts'
+import { DiskStore, INCOMING } from './disk/disk-store.ts'
 import { Expiry } from './expiry.ts'
 import { FileRefusal } from './file-store.ts'
 
@@ -34,7 +34,7 @@ async function open(t: TestContext) {
     const isThere = async (key: string) => (await store.stat(key)) !== undefined
     return { store, expiry, put, isThere }
   }
-  return { clock, path, bare, start, days: () => readdir(path) }
+  return { clock, folder, path, bare, start, days: () => readdir(path) }
 }
 
 test('an attachment is kept for its days, is gone a day later, and nothing else goes with it', async (t) => {
@@ -56,6 +56,19 @@ test('an attachment is kept for its days, is gone a day later, and nothing else 
   await expiry.sweep()
   assert.ok(!(await isThere('attachments/second')))
   assert.deepEqual(await days(), [])
+})
+
+test('what came through nginx expires too', async (t) => {
+  const { clock, folder, start } = await open(t)
+  const { store, expiry, isThere } = await start()
+  await writeFile(join(folder, INCOMING, '0000000001'), BYTES)
+  await store.enter('attachments/through-nginx', '0000000001', 100)
+  clock.advance(DAYS * DAY_MS - 1)
+  await expiry.sweep()
+  assert.ok(await isThere('attachments/through-nginx'))
+  clock.advance(DAY_MS + 1)
+  await expiry.sweep()
+  assert.ok(!(await isThere('attachments/through-nginx')))
 })
 
 test('a sweep looks at nothing that is not due, however much there is', async (t) => {

@@ -49,7 +49,7 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
       tokenSeconds: 300,
       sites: [],
     },
-    files: { store: 'disk', urls: {} },
+    files: { store: 'disk', urls: {}, attachmentDays: 45 },
     edge: {},
     attachments: { maxBytes: 107_335_792, cdn: 3 },
     backups: { level: 'paid', maxMessagesBytes: 2 ** 30, maxMediaBytes: 100 * 2 ** 30, graceDays: 120 },

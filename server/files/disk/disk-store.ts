@@ -113,6 +113,7 @@ export class DiskStore implements FileStore {
   /** Makes an object of a file of `incoming`, which stays there: its writer removes it. Never overwrites. */
   async enter(key: string, name: string, maxBytes: number): Promise<Stored> {
     const [target, path] = [this.#target(key), join(this.#incoming, name)]
+    await this.#remember?.(key)
     return enterFile({ key, path, target, maxBytes, quota: this.#quota, clock: this.#clock })
   }
 
