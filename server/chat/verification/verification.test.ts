@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openRules } from '../../../test/chat-rules.ts'
 import { Telephone } from '../../../test/person.ts'
 import { newNumber } from '../../../test/sample-account.ts'
+import type { E164 } from '../../../wire/types.ts'
 import { type CodeSender, TRANSPORTS } from './senders/sender.ts'
 import { ATTEMPTS_PER_CODE, CODE_DIGITS, LIFETIME_MS } from './verification.ts'
 
@@ -204,4 +205,17 @@ test('a number is taken as it would be written, and told how if it is not', asyn
     assert.deepEqual(await verification.open(number), { kind: 'impossible' }, number)
   assert.deepEqual(await verification.open('+22912345678'), { kind: 'obsolete' })
   assert.equal((await verification.open('+2290112345678')).kind, 'opened')
+})
+
+test('R1: what is proven for one form of a number is proven for every form, and for nobody else', async (t) => {
+  const { verification, telephone } = await openSession(t)
+  const opened = await verification.open('+541123456789')
+  assert.ok(opened.kind === 'opened')
+  const { id } = opened.session
+  await verification.requestCode(id, 'sms')
+  await verification.submitCode(id, telephone.lastCode)
+  const prove = async (number: string) => (await verification.prove(id, number as E164)).kind
+  assert.equal(await prove('+5491123456789'), 'proven')
+  assert.equal(await prove('+541123456789'), 'proven')
+  assert.equal(await prove('+541123456780'), 'foreign-session')
 })
