@@ -30,8 +30,8 @@ const NAMES: Readonly<Record<FileSubject, string>> = {
   'ours-nginx': 'heliograph at nginx',
 }
 const SUBJECTS: Readonly<Record<FileLoad['direction'], readonly FileSubject[]>> = {
-  upload: ['tus', 'tus-fsync', 'ours', 'nginx'],
-  download: ['nginx', 'ours'],
+  upload: ['tus', 'tus-fsync', 'ours', 'nginx', 'ours-nginx'],
+  download: ['nginx', 'ours-nginx', 'ours'],
 }
 /** What each of ours is divided by, and how much it may be. */
 const GOALS: Readonly<Record<string, readonly (readonly [FileSubject, number?])[]>> = {
