@@ -83,7 +83,7 @@ async function startNginx(directory: string, isPlain: boolean): Promise<FileServ
 events { worker_connections 256; }
 http {
   access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
-  keepalive_requests 1000000; client_max_body_size 0;
+  keepalive_requests 1000000; client_max_body_size 0; client_body_buffer_size 128k;
   ${temporary.map((name) => `${name}_temp_path ${directory}/temp-${name};`).join(' ')}
   server {
     listen 127.0.0.1:${port}${isPlain ? '' : ' ssl'};

@@ -327,14 +327,14 @@ get_sources() {
 # ---- flags
 
 hardening() {
-  printf '%s' '-O2 -fPIC -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security'
+  printf '%s' '-fPIC -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security'
   case $(uname -m) in
     x86_64) printf '%s' ' -fcf-protection' ;;
     aarch64) printf '%s' ' -mbranch-protection=standard' ;;
   esac
 }
 
-# Only what a server of TLS 1.2 and 1.3 uses; nothing is loaded at run time, from a folder of the build least of all.
+# Only what a server of TLS 1.2 and 1.3 uses; nothing is loaded at run time, from a folder of the build least of all. It optimizes by itself.
 openssl_options() {
   printf '%s' 'no-tests no-docs no-legacy no-module no-engine no-dso no-comp no-ssl3 no-weak-ssl-ciphers --openssldir=/etc/ssl '
   hardening
@@ -379,7 +379,7 @@ configure_arguments() {
 --with-stream_ssl_module
 --with-stream_ssl_preread_module
 --with-stream_realip_module
---with-cc-opt=$(hardening)
+--with-cc-opt=-O2 $(hardening)
 --with-ld-opt=-fPIC -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 --with-openssl=$2/openssl
 --with-openssl-opt=$(openssl_options)
