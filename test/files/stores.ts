@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Bucket } from '../../server/files/bucket/bucket.ts'
-import { BucketStore } from '../../server/files/bucket/bucket-store.ts'
+import { BucketStore, type BucketStoreOptions } from '../../server/files/bucket/bucket-store.ts'
 import type { S3Access } from '../../server/files/bucket/s3-access.ts'
 import { S3Client } from '../../server/files/bucket/s3-client.ts'
 import type { FileStore } from '../../server/files/file-store.ts'
@@ -67,6 +67,7 @@ type BucketOptions = {
   readonly maxBytes?: number | undefined
   readonly partBytes?: number
   readonly folder?: string
+  readonly sends?: BucketStoreOptions['sends']
   /** Of the requests; the store's own is wound by hand. */
   readonly lineClock?: Clock
 }
