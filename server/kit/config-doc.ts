@@ -25,6 +25,8 @@ const keysOf = (schema: JsonSchema): Key[] =>
 const topKeys = (): Key[] => keysOf(z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema)
 
 const isGroup = ({ schema }: Key) => schema.properties !== undefined
+/** Of a group that is not there unless it is given. */
+const innerKeys = ({ schema }: Key) => (schema.default === undefined ? keysOf(schema) : [])
 const choices = ({ enum: own, items }: JsonSchema) => own ?? items?.enum
 /** Flow style, which YAML shares with JSON but for its quotes. */
 const flow = (value: unknown): string => {
@@ -41,7 +43,12 @@ function exampleLeaf({ name, schema }: Key, indent: string): string[] {
     ...(allowed ? [`${schema.items ? 'Any' : 'One'} of ${allowed.join(', ')}.`] : []),
   ]
   const line = schema.default === undefined ? `# ${name}:` : `${name}: ${flow(schema.default)}`
-  return [...comments.map((comment) => `${indent}# ${comment}`), `${indent}${line}`]
+  const inner = innerKeys({ name, schema }).flatMap((one) => exampleLeaf(one, ''))
+  return [
+    ...comments.map((comment) => `${indent}# ${comment}`),
+    `${indent}${line}`,
+    ...inner.map((text) => `${indent}#   ${text}`),
+  ]
 }
 
 const exampleLimits = (): string[] =>
@@ -75,7 +82,10 @@ function row(name: string, schema: JsonSchema): string {
 function rows(key: Key): string[] {
   if (key.name === 'limits') return [row('limits.<name>', { ...key.schema, default: undefined })]
   if (!isGroup(key)) return [row(key.name, key.schema)]
-  return keysOf(key.schema).map((leaf) => row(`${key.name}.${leaf.name}`, leaf.schema))
+  return keysOf(key.schema).flatMap((leaf) => [
+    row(`${key.name}.${leaf.name}`, leaf.schema),
+    ...innerKeys(leaf).map((inner) => row(`${key.name}.${leaf.name}.${inner.name}`, inner.schema)),
+  ])
 }
 
 function limiterRow(name: (typeof LIMITER_NAMES)[number]): string {

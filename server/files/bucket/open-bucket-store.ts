@@ -1,8 +1,8 @@
 // The bucket that the configuration names.
-import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../kit/clock.ts'
 import { ConfigError } from '../../kit/config.ts'
 import type { BucketConfig } from '../../kit/config-bucket.ts'
+import { readSecret, readText } from '../../kit/config-secret.ts'
 import type { Random } from '../../kit/random.ts'
 import type { FileEvents } from '../events.ts'
 import { Bucket } from './bucket.ts'
@@ -26,7 +26,7 @@ export async function openBucketStore(
   config: BucketConfig,
   { events, ...surroundings }: BucketSurroundings,
 ): Promise<BucketStore> {
-  const access = await accessOf(config)
+  const access = accessOf(config)
   const onTrouble = (code: string) => events.bucketFailed(code)
   const client = new S3Client({ access, clock: surroundings.clock, onTrouble })
   const complaint = COMPLAINTS[(await client.probe()) ?? 0]
@@ -46,17 +46,13 @@ const COMPLAINTS: Readonly<Record<number, string>> = {
   404: 'is not there',
 }
 
-async function accessOf(config: BucketConfig): Promise<S3Access> {
+function accessOf(config: BucketConfig): S3Access {
   const { secretAccessKey, secretAccessKeyFile, caFile, ...access } = config
+  const secret = readSecret('files.s3.secretAccessKey', secretAccessKey, secretAccessKeyFile)
+  if (secret === undefined) throw new ConfigError('"files.s3.secretAccessKeyFile" is needed.')
   return {
     ...access,
-    secretAccessKey: secretAccessKey ?? (await textOf(secretAccessKeyFile!, 'secretAccessKeyFile')).trim(),
-    ...(caFile && { caPem: await textOf(caFile, 'caFile') }),
+    secretAccessKey: secret,
+    ...(caFile && { caPem: readText('files.s3.caFile', caFile) }),
   }
-}
-
-async function textOf(file: string, name: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError(`files.s3.${name}: cannot read ${file} (${error.code}).`)
-  })
 }
