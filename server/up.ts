@@ -9,7 +9,7 @@ import { openCaptcha } from './captcha/captcha.ts'
 import { captchaEvents } from './captcha/events.ts'
 import { RemoteVerifier } from './captcha/remote-verifier.ts'
 import { captchaSettings } from './captcha/settings.ts'
-import { OutboxPush } from './chat/challenges/push.ts'
+import { GatewayPush, OutboxPush } from './chat/challenges/push.ts'
 import { type Chat, openChat } from './chat/chat.ts'
 import { chatEvents } from './chat/events.ts'
 import { openSenders } from './chat/verification/senders/open.ts'
@@ -36,6 +36,9 @@ import { openSql } from './kit/sql/open.ts'
 import type { Sql } from './kit/sql/sql.ts'
 import { UploadKeyRotation } from './kit/upload-key-rotation.ts'
 import { WebSocketDoor } from './kit/websocket.ts'
+import { pushEvents } from './push/events.ts'
+import { openPush } from './push/push.ts'
+import { RemoteGateway } from './push/remote-gateway.ts'
 import { storageEvents } from './storage/events.ts'
 import { openStorage } from './storage/storage.ts'
 
@@ -159,7 +162,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     onChanged: tellKeys,
   })
   // The outbox stands in for push where it stands in for everything else.
-  const challengePush = config.registration.senders.every((sender) => sender === 'console')
+  const outboxPush = config.registration.senders.every((sender) => sender === 'console')
     ? new OutboxPush(outbox, clock)
     : undefined
   const bus = new MemoryBus()
@@ -195,11 +198,23 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const verifier = captchaSetup.remote
     ? new RemoteVerifier({ ...captchaSetup.remote, ca: believed(captchaSetup.remote.provider, certificates) })
     : captcha?.verifier
+  const push = config.roles.includes('push')
+    ? await openPush({ config, secrets, clock, random, events: pushEvents(counters, log) }).catch(closeSql)
+    : undefined
+  const gateway =
+    config.push.url !== undefined
+      ? new RemoteGateway({
+          ...{ url: config.push.url, clock, secret: secrets.pushSecret.toString('base64url') },
+          ca: believed('own', certificates),
+        })
+      : push?.gateway
+  const challengePush = gateway ? new GatewayPush(gateway, outboxPush) : outboxPush
   const chat = config.roles.includes('chat')
     ? await openChat({
         ...{ sql, bus, clock, random, secrets, config, senders, challengePush, events, onBug },
         elsewhere: [storage.belongings],
         captcha: verifier,
+        push: gateway,
         ownUrl,
         publicUrl: () => publicUrlOf(config, port),
         fingerprint: certificates.fingerprint,
@@ -211,6 +226,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     ...chat.rest,
     ...(config.roles.includes('storage') ? storage.rest : []),
     ...(captcha?.rest ?? []),
+    ...(push?.rest ?? []),
   ]
   const router = new Router(rest, { authenticate: chat.authenticate, clock, refusesClient, onBug })
   const grpc = new GrpcDoor({
@@ -224,6 +240,7 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
   const close = async () => {
     await chat.close()
     await captcha?.close()
+    await push?.close()
     await storage.close()
     await files?.close()
     await uploadKeys.close()

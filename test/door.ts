@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { z } from 'zod'
 import { openCertificates } from '../server/kit/certificates.ts'
-import { ManualClock } from '../server/kit/clock.ts'
+import { ManualClock, systemClock } from '../server/kit/clock.ts'
 import { openDoors } from '../server/kit/doors.ts'
 import { GrpcDoor } from '../server/kit/grpc.ts'
 import { Router } from '../server/kit/router.ts'
 import { type Admit, type Connection, WebSocketDoor } from '../server/kit/websocket.ts'
 import type { Ready } from '../server/up.ts'
-import { implement, json, nothing, octets, route } from '../wire/route.ts'
+import { type Bound, implement, json, nothing, octets, route } from '../wire/route.ts'
 import { Inbox } from './client/inbox.ts'
 import { temporaryFolder } from './engines.ts'
 import { until } from './until.ts'
@@ -129,4 +129,35 @@ export async function openDoor(t: TestContext) {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the doors met bugs of their own')
   })
   return { ready, doors, clock, gate, waiting, sockets, websockets, close }
+}
+
+/** The doors with somebody's own routes, on the clock of the host. */
+export async function openOwnDoor(t: TestContext, rest: readonly Bound[]) {
+  const folder = await temporaryFolder(t)
+  const { key, cert, caPemFile } = await openCertificates({
+    secretsFolder: join(folder, 'secrets'),
+    dataFolder: folder,
+    hosts: ['localhost', '127.0.0.1'],
+    nowMs: Date.now(),
+  })
+  const bugs: unknown[] = []
+  const onBug = (error: unknown) => void bugs.push(error)
+  const shared = { authenticate: async () => undefined, clock: systemClock, onBug }
+  const router = new Router(rest, shared)
+  const websockets = new WebSocketDoor({ router, clock: systemClock, admit: async () => undefined })
+  const grpc = new GrpcDoor({ ...shared, methods: [] })
+  const doors = await openDoors({
+    ...{ tls: { key, cert }, router, websockets, grpc, clock: systemClock },
+    ...{ maxConnectionsPerAddress: 100, host: '127.0.0.1', port: 0 },
+  })
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= doors.close(0)
+    return closing
+  }
+  t.after(async () => {
+    await close()
+    if (bugs.length > 0) throw new AggregateError(bugs, 'the doors met bugs of their own')
+  })
+  return { url: `https://localhost:${doors.port}`, caPemFile, close }
 }

@@ -30,6 +30,7 @@ const CONTRACT_READERS: Readonly<Record<string, string>> = {
   'server/chat/accounts/service-identifier.ts': "gRPC's way to write an id, for every capability's grpc.ts",
   'server/chat/accounts/attributes.ts': "maps the contract's attributes to the rules', for two capabilities",
   'server/storage/groups/messages.ts': 'a group is stored, signed and told as the message that it is',
+  'server/push/remote-gateway.ts': 'the client of the internal door',
   'server/chat/registration/registration.ts':
     'a type only: a registration has twenty fields, not written twice',
 }

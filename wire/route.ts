@@ -222,7 +222,7 @@ export type Routes = Readonly<Record<string, Route>>
 /** A handler for every operation of a capability; a forgotten one does not compile. */
 export type Handlers<R extends Routes> = { readonly [K in keyof R]: Handler<R[K]> }
 
-/** Whether somebody is known enough for a body to be read that is longer than most may be. */
+/** Whether somebody is known: asked before a long body is read, and before the call. */
 export type Admits = (credentials: Credentials) => boolean
 export type Bound = {
   readonly name: string

@@ -18,6 +18,7 @@ import { linkingRoutes } from './rest/linking.ts'
 import { messagesRoutes } from './rest/messages.ts'
 import { profilesRoutes } from './rest/profiles.ts'
 import { provisioningRoutes } from './rest/provisioning.ts'
+import { pushRoutes } from './rest/push.ts'
 import { registrationRoutes } from './rest/registration.ts'
 import { registrationLockRoutes } from './rest/registration-lock.ts'
 import { reportsRoutes } from './rest/reports.ts'
@@ -47,6 +48,7 @@ export const ROUTES = {
   messages: messagesRoutes,
   profiles: profilesRoutes,
   provisioning: provisioningRoutes,
+  push: pushRoutes,
   registration: registrationRoutes,
   registrationLock: registrationLockRoutes,
   reports: reportsRoutes,

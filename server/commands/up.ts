@@ -21,6 +21,7 @@ const PARTS: readonly (readonly [UrlName, string, string])[] = [
   ['chat', 'chat server', 'HTTP/1.1, HTTP/2, websockets, gRPC'],
   ['storage', 'storage service', 'encrypted records and groups'],
   ['cdn3', 'file store', 'attachments, backups, avatars, stickers'],
+  ['push', 'push gateway', 'wakes devices that are configured to be woken'],
   ['captcha', 'captcha', 'tells people from many machines; /captcha/registration'],
 ]
 const partsOf = ({ urls }: Ready): string =>

@@ -6,10 +6,11 @@ import { bucket } from './config-bucket.ts'
 import { captcha } from './config-captcha.ts'
 import { clients, remoteConfig } from './config-clients.ts'
 import { codeBreaker, codes } from './config-codes.ts'
+import { push } from './config-push.ts'
 import { SENDERS, smtp, twilio, webhook } from './config-senders.ts'
 import { LIMITER_NAMES, LIMITERS, type LimiterName } from './limiters.ts'
 
-export const ROLES = ['chat', 'storage', 'files', 'captcha'] as const
+export const ROLES = ['chat', 'storage', 'files', 'captcha', 'push'] as const
 export type Role = (typeof ROLES)[number]
 
 const limit = (name: LimiterName) =>
@@ -342,6 +343,7 @@ export const configSchema = z.strictObject({
   credentials: credentials.prefault({}).describe('What devices show to others.'),
   calling: calling.prefault({}).describe('Calls between two people.'),
   discovery: discovery.prefault({}).describe('How people find others by phone number.'),
+  push: push.prefault({}).describe('How devices are woken.'),
   challenges: challenges.prefault({}).describe('When a sender has to show that it is no machine.'),
   limits: z
     .strictObject(limitShape)

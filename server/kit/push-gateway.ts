@@ -24,12 +24,14 @@ export type Push = { readonly to: PushAddress; readonly notice: Notice }
 
 /**
  * `unregistered`: nobody has that token any more; `sinceMs` is when the provider knew. `refused`: it will never be
- * taken, and that is somebody's fault: ours, or the configuration's. `later`: not before so long.
+ * taken, and that is somebody's fault: ours, or the configuration's. `unserved`: there is no provider for such an
+ * address. `later`: not before so long.
  */
 export type Pushed =
   | { readonly kind: 'sent' }
   | { readonly kind: 'unregistered'; readonly sinceMs?: number | undefined }
   | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unserved' }
   | { readonly kind: 'later'; readonly afterMs: number }
 
 /** `unknown`: nothing was sent since the start. */

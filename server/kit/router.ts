@@ -157,7 +157,7 @@ export class Router {
   ): Promise<Response> {
     const { route, handle } = entry.bound
     if (request.body.length > route.maxBodyBytes) throw new Refusal('too-large')
-    const established = this.establish(route, request)
+    const established = this.establish(entry.bound, request)
     const caller = established instanceof Promise ? await established : established
     const reply = await handle({
       caller: caller as never,
@@ -179,12 +179,13 @@ export class Router {
   }
 
   /** A promise only where credentials have to be checked: on a socket that was done at the upgrade. */
-  private establish(route: Route, request: Request): unknown {
+  private establish(bound: Bound, request: Request): unknown {
+    const { route } = bound
     switch (route.auth) {
       case 'none':
         return undefined
       case 'basic':
-        return parseBasic(request.headers['authorization']) ?? refuse('invalid-credentials')
+        return admitted(bound, request)
       case 'anonymous':
         mustBeUnidentified(request, forbidsBy403(route) ? 'forbidden' : 'credentials-forbidden')
         return undefined
@@ -270,6 +271,11 @@ function access(request: Request, device: DeviceAddress | undefined): Access {
 }
 
 /** A token stands alone, and an unreadable header is a wrong one. */
+function admitted({ admits }: Bound, request: Request): Credentials {
+  const credentials = parseBasic(request.headers['authorization'])
+  return credentials && admits?.(credentials) !== false ? credentials : refuse('invalid-credentials')
+}
+
 function unidentified(request: Request): Unidentified {
   const keyText = request.headers['unidentified-access-key']
   const tokenText = request.headers['group-send-token']

@@ -56,6 +56,7 @@ const stored = z.strictObject({
   groupTokenSecret: symmetricKey,
   verificationSecret: symmetricKey,
   captchaSecret: symmetricKey,
+  pushSecret: symmetricKey,
 })
 type Keys = z.output<typeof stored>
 
@@ -72,6 +73,7 @@ const added = z.looseObject({
   groupTokenSecret: z.unknown().default(newKey),
   verificationSecret: z.unknown().default(newKey),
   captchaSecret: z.unknown().default(newKey),
+  pushSecret: z.unknown().default(newKey),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -100,6 +102,7 @@ function newSecrets(): z.input<typeof stored> {
     groupTokenSecret: newKey(),
     verificationSecret: newKey(),
     captchaSecret: newKey(),
+    pushSecret: newKey(),
   }
 }
 
@@ -169,6 +172,10 @@ export class Secrets {
   }
 
   /** Seals challenges and tokens of captchas. */
+  get pushSecret(): Buffer {
+    return this.#keys.pushSecret
+  }
+
   get captchaSecret(): Buffer {
     return this.#keys.captchaSecret
   }

@@ -452,6 +452,8 @@ export const LEDGER: readonly Section[] = [
   {
     title: 'Of our own',
     entries: rest({
+      'POST /v1/heliograph/push': done,
+      'GET /v1/heliograph/push/health': done,
       'GET /v1/heliograph/discovery': done,
       'POST /v1/heliograph/discovery': done,
       'GET /invite/{code}': done,

@@ -170,6 +170,9 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     pniRegistrationIds: { 1: 7 },
   }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
+  'push.push': () => ({
+    pushes: [{ to: { service: 'fcm', token: 'a' }, notice: { kind: 'message', urgent: true } }],
+  }),
   'storageRecords.write': () =>
     WriteOperation.encode({
       manifest: { version: 1, value: randomBytes(40) },

@@ -175,6 +175,8 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'registrationLock.set': device(204),
   'registrationLock.clear': device(204),
   // Its credentials are of its own sort: a device's are none (test/conformance/storage-records.test.ts has the others).
+  'push.push': open(401),
+  'push.health': open(401),
   'storageRecords.manifest': device(401),
   'storageRecords.newerManifest': device(401),
   'storageRecords.write': device(401),

@@ -2,7 +2,7 @@
 
 import type { Aci, Capability, DeviceId, E164, IdentityType, Pni, ServiceId } from '../../../wire/types.ts'
 import { isPni, PRIMARY_DEVICE } from '../../../wire/types.ts'
-import type { WebSubscription } from '../../kit/push-gateway.ts'
+import type { PushAddress, WebSubscription } from '../../kit/push-gateway.ts'
 
 export type Device = {
   readonly id: DeviceId
@@ -54,6 +54,13 @@ export type Account = {
 
 export const deviceOf = (account: Account, id: DeviceId): Device | undefined =>
   account.devices.find((device) => device.id === id)
+
+/** Where a device can be woken; nothing if it fetches by itself. */
+export function addressOf({ apnToken, fcmToken, webPush }: Device): PushAddress | undefined {
+  if (apnToken !== undefined) return { service: 'apn', token: apnToken }
+  if (fcmToken !== undefined) return { service: 'fcm', token: fcmToken }
+  return webPush && { service: 'web', subscription: webPush }
+}
 
 /** True if every device has it, or the primary alone where that is what counts. */
 export const hasCapability = (

@@ -8,7 +8,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
-import type { Account, Device } from '../accounts/account.ts'
+import { type Account, addressOf, type Device } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
 import type { CaptchaVerifier, Solution } from './captcha.ts'
@@ -177,4 +177,4 @@ export class Challenges {
 const digestOf = (challenge: string) => createHash('sha256').update(challenge.toLowerCase()).digest()
 
 const hasPush = (device: Device | undefined): boolean =>
-  device !== undefined && (device.apnToken ?? device.fcmToken) !== undefined
+  device !== undefined && addressOf(device) !== undefined

@@ -1,6 +1,6 @@
 import { type Aci, compact, type DeviceAddress, type DeviceId, uuidToBytes } from '../../../wire/types.ts'
 import { outcomesOf, type Sql, type SqlValue, type Statement } from '../../kit/sql/sql.ts'
-import type { Account, Device } from '../accounts/account.ts'
+import { type Account, addressOf, type Device } from '../accounts/account.ts'
 
 /** The queue of one device, in one of its lives: a device linked anew under an old id has another. */
 export class Queue implements DeviceAddress {
@@ -21,16 +21,13 @@ export class Queue implements DeviceAddress {
   }
 }
 
-const isWakeable = ({ apnToken, fcmToken, webPush }: Device): boolean =>
-  apnToken !== undefined || fcmToken !== undefined || webPush !== undefined
-
 const queues = new WeakMap<Device, Queue>()
 
 /** The queue of a device; the same object for the same device. */
 export function queueOf(account: Account, device: Device): Queue {
   const known = queues.get(device)
   if (known) return known
-  const queue = new Queue(account.aci, device.id, device.createdAtMs, isWakeable(device))
+  const queue = new Queue(account.aci, device.id, device.createdAtMs, addressOf(device) !== undefined)
   queues.set(device, queue)
   return queue
 }

@@ -7,12 +7,11 @@ import type { Housekeeping } from '../../kit/housekeeping.ts'
 import type { Push, Pushed, PushGateway } from '../../kit/push-gateway.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
-import { type Account, type Device, deviceOf } from '../accounts/account.ts'
+import { type Account, addressOf, type Device, deviceOf } from '../accounts/account.ts'
 import { type Accounts, replaceDevice } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Queues, Waker } from '../messages/queues.ts'
 import { type Queue, queueOf } from '../messages/store.ts'
-import { addressOf } from './push-address.ts'
 import type { WakeUp, WakeUpStore } from './store.ts'
 
 /** Messages that come while a device has been woken and is not there yet are the same burst. */
