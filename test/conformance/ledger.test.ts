@@ -16,6 +16,8 @@ import { silentLog } from '../../server/kit/log.ts'
 import { systemRandom } from '../../server/kit/random.ts'
 import { openSecrets } from '../../server/kit/secrets.ts'
 import { openSql } from '../../server/kit/sql/open.ts'
+import { pushEvents } from '../../server/push/events.ts'
+import { openPush } from '../../server/push/push.ts'
 import { storageEvents } from '../../server/storage/events.ts'
 import { openStorage, type Storage } from '../../server/storage/storage.ts'
 import { temporaryFolder } from '../engines.ts'
@@ -58,13 +60,15 @@ async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage; 
   })
   const settings = captchaSettings(config, made.captchaSecret)
   const captcha = await openCaptcha({ ...common, settings, events: captchaEvents(new Counters()) })
+  const push = await openPush({ ...common, events: pushEvents(new Counters(), silentLog) })
   t.after(async () => {
     await chat.close()
     await captcha.close()
+    await push.close()
     await storage.close()
     await sql.close()
   })
-  return { chat, storage, captcha }
+  return { chat, storage, captcha, push }
 }
 
 test('every endpoint of the inventory is in the ledger once', () => {
@@ -77,8 +81,8 @@ test('every endpoint of the inventory is in the ledger once', () => {
 })
 
 test('the ledger claims the routes that the server has, and no others', async (t) => {
-  const { chat, storage, captcha } = await rolesOf(t)
-  const routes = [...chat.rest, ...storage.rest, ...captcha.rest].map(
+  const { chat, storage, captcha, push } = await rolesOf(t)
+  const routes = [...chat.rest, ...storage.rest, ...captcha.rest, ...push.rest].map(
     ({ route }) => `${route.method} ${route.path.replace(/:\w+/g, '{}')}`,
   )
   assert.deepEqual(claims('REST'), routes.sort())
