@@ -17,7 +17,7 @@ import { systemRandom } from '../../server/kit/random.ts'
 import { openSecrets } from '../../server/kit/secrets.ts'
 import { openSql } from '../../server/kit/sql/open.ts'
 import { pushEvents } from '../../server/push/events.ts'
-import { openPush } from '../../server/push/push.ts'
+import { openPush, type PushServer } from '../../server/push/push.ts'
 import { storageEvents } from '../../server/storage/events.ts'
 import { openStorage, type Storage } from '../../server/storage/storage.ts'
 import { temporaryFolder } from '../engines.ts'
@@ -37,7 +37,9 @@ const claims = (kind: Kind) =>
     .sort()
 
 /** Every role over one database. */
-async function rolesOf(t: TestContext): Promise<{ chat: Chat; storage: Storage; captcha: Captcha }> {
+async function rolesOf(
+  t: TestContext,
+): Promise<{ chat: Chat; storage: Storage; captcha: Captcha; push: PushServer }> {
   const data = await temporaryFolder(t)
   const secrets = join(data, 'secrets')
   const fail = (error: unknown) => {
