@@ -43,6 +43,8 @@ export class TwilioMock implements AsyncDisposable {
   readonly requests: TwilioRequest[] = []
   /** Instead of the description's example, for requests that it allows. */
   answer: (request: TwilioRequest) => Answer | undefined = () => undefined
+  /** Before each answer. */
+  delay: (request: TwilioRequest) => Promise<void> = async () => {}
   readonly #prism: PrismHttp
   readonly #forms: readonly [RegExp, readonly string[]][]
   #close: () => Promise<void> = async () => {}
@@ -97,6 +99,7 @@ export class TwilioMock implements AsyncDisposable {
     const { authorization } = incoming.headers
     const request: TwilioRequest = { path, fields, authorization, violations }
     this.requests.push(request)
+    await this.delay(request)
     if (violations.length > 0) return { status: 400, body: { code: 20001, violations } }
     return this.answer(request) ?? { status: judged.status, body: judged.body }
   }
