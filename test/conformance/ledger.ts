@@ -70,9 +70,7 @@ export const LEDGER: readonly Section[] = [
       'POST /v1/verification/session': done,
       'PATCH /v1/verification/session/{sessionId}': done,
       'GET /v1/verification/session/{sessionId}': done,
-      'POST /v1/verification/session/{sessionId}/code': partly(
-        'codes go to the console; no SMS, no call: issue 6',
-      ),
+      'POST /v1/verification/session/{sessionId}/code': done,
       'PUT /v1/verification/session/{sessionId}/code': done,
     }),
   },

@@ -142,3 +142,41 @@ forEachEngine('sessions that are over are swept out as new ones come, ten at a t
   assert.ok((await ids()).length <= 2)
   assert.ok((await ids()).includes(kept))
 })
+
+forEachEngine('who sent the newest code is noted, and forgotten with the next code', async (open) => {
+  const { store, read, openSession } = await openStore(open)
+  const id = await openSession()
+  const old = newCode()
+  await store.noteCode(await read(id), 'sms', old)
+  await store.noteSender(old.delivery, 'one', 'VE1')
+  const { sender, senderCheck, failedSender } = await read(id)
+  assert.deepEqual([sender, senderCheck, failedSender], ['one', 'VE1', ''])
+  await store.noteCode(await read(id), 'sms', newCode())
+  await store.noteSender(old.delivery, 'one', 'VE1')
+  const session = await read(id)
+  assert.deepEqual([session.sender, session.senderCheck], ['', ''])
+})
+
+forEachEngine(
+  'a failure is of the newest code only, of its transport, and not of a verified session',
+  async (open) => {
+    const { store, read, openSession } = await openStore(open)
+    const [id, other] = [await openSession(), await openSession()]
+    const [old, code] = [newCode(), newCode()]
+    await store.noteCode(await read(id), 'voice', old)
+    await store.noteCode(await read(id), 'sms', code)
+    await store.noteCode(await read(other), 'sms', newCode())
+    await store.noteFailure(old.delivery, 'voice', 'one')
+    assert.deepEqual([(await read(id)).sent.voice.lastAtMs, (await read(id)).failedSender], [NOW_MS, ''])
+    await store.noteFailure(code.delivery, 'sms', 'one')
+    const { sent, failedSender } = await read(id)
+    assert.deepEqual(
+      [sent.sms, sent.voice.lastAtMs, failedSender],
+      [{ count: 1, lastAtMs: 0 }, NOW_MS, 'one'],
+    )
+    assert.deepEqual([(await read(other)).sent.sms.lastAtMs, (await read(other)).failedSender], [NOW_MS, ''])
+    await store.verify(id, NOW_MS + LIFETIME_MS)
+    await store.noteFailure(code.delivery, 'sms', 'two')
+    assert.equal((await read(id)).failedSender, 'one')
+  },
+)
