@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limiterAddress } from './address.ts'
+import { callerAddress, isLoopback, limiterAddress } from './address.ts'
 
 const cases: Record<string, [string, string][]> = {
   'IPv4 is its own key': [
@@ -38,3 +38,17 @@ for (const [name, pairs] of Object.entries(cases)) {
     for (const [address, key] of pairs) assert.equal(limiterAddress(address), key, address)
   })
 }
+
+test('who asks is known by the connection, whatever headers say', () => {
+  const headers = { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9', 'x-real-ip': '203.0.113.9' }
+  assert.equal(callerAddress({ socket: { remoteAddress: '::ffff:192.0.2.1' }, headers }), '192.0.2.1')
+  assert.equal(callerAddress({ socket: { remoteAddress: '2001:db8::7' }, headers }), '2001:db8::/64')
+  assert.equal(callerAddress({ socket: undefined, headers }), 'unknown')
+})
+
+test('this host is known by its own addresses, and by no others', () => {
+  for (const own of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1'])
+    assert.ok(isLoopback(limiterAddress(own)), own)
+  for (const other of ['128.0.0.1', '12.7.0.1', '2001:db8::1', '0:0:0:1::1', 'evil', ''])
+    assert.ok(!isLoopback(limiterAddress(other)), other)
+})

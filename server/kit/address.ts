@@ -16,6 +16,15 @@ export function limiterAddress(address: string): string {
   return embeddedIpv4(groups) ?? `${networkText(groups.slice(0, 4))}::/64`
 }
 
+/** What a door knows of who asks. */
+export type Asked = {
+  readonly socket: { readonly remoteAddress?: string | undefined } | undefined
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
+/** Whose request it is, as the key of a limiter, behind every door. No header is believed: anybody can write one. */
+export const callerAddress = ({ socket }: Asked): string => limiterAddress(socket?.remoteAddress ?? '')
+
 /** Whether a limiter's address is this host's own. */
 export const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::/64'
 

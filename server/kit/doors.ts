@@ -13,7 +13,7 @@ import type { Duplex, Readable, Writable } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { MAX_BODY_BYTES } from '../../wire/limits.ts'
 import type { Asker } from '../../wire/route.ts'
-import { limiterAddress } from './address.ts'
+import { callerAddress, isLoopback, limiterAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { GrpcDoor } from './grpc.ts'
 import { REASON_PHRASES } from './reason-phrases.ts'
@@ -256,7 +256,7 @@ class OpenDoors implements Doors {
     const headers = single(request.headers)
     const streamed = this.streamed(request, method, url, headers)
     if (streamed) return this.streamHttp1(request, response, streamed)
-    const answer = await this.answer(request, method, url, headers, remote(request.socket), askerOf(response))
+    const answer = await this.answer(request, method, url, headers, callerAddress(request), askerOf(response))
     if (response.destroyed) return
     response.writeHead(answer.status, REASON_PHRASES[answer.status] ?? '', {
       ...answer.headers,
@@ -323,7 +323,7 @@ class OpenDoors implements Doors {
   private serveHttp2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', () => {})
     if (headers[':method'] === 'CONNECT') void this.connectHttp2(stream, headers)
-    else if (isGrpc(headers)) this.options.grpc.serve(stream, headers, remoteOf(stream))
+    else if (isGrpc(headers)) this.options.grpc.serve(stream, headers, callerOf(stream, headers))
     else void this.requestHttp2(stream, headers)
   }
 
@@ -333,7 +333,14 @@ class OpenDoors implements Doors {
     const fields = single(headers)
     const streamed = this.streamed(stream, method, target, fields)
     if (streamed) return this.streamHttp2(stream, streamed)
-    const answer = await this.answer(stream, method, target, fields, remoteOf(stream), askerOf(stream))
+    const answer = await this.answer(
+      stream,
+      method,
+      target,
+      fields,
+      callerOf(stream, headers),
+      askerOf(stream),
+    )
     if (stream.destroyed || stream.closed) return
     const lower: Record<string, string | number> = { ':status': answer.status }
     for (const name in answer.headers) lower[name.toLowerCase()] = answer.headers[name]!
@@ -376,7 +383,7 @@ class OpenDoors implements Doors {
       key !== undefined &&
       /^[+/0-9A-Za-z]{22}==$/.test(key)
     if (!proper) return this.refuseHttp1(socket, 400)
-    const upgrade = { path: request.url ?? '/', headers, remoteAddress: remote(request.socket) }
+    const upgrade = { path: request.url ?? '/', headers, remoteAddress: callerAddress(request) }
     const admission = await this.admit(upgrade)
     if (socket.destroyed) return
     if (!admission.admitted) return this.refuseHttp1(socket, admission.status, admission.headers)
@@ -404,7 +411,7 @@ class OpenDoors implements Doors {
     const upgrade = {
       path: String(headers[':path']),
       headers: single(headers),
-      remoteAddress: remoteOf(stream),
+      remoteAddress: callerOf(stream, headers),
     }
     const admission = await this.admit(upgrade)
     if (stream.destroyed || stream.closed) return
@@ -474,13 +481,8 @@ const askerOf = (answer: Writable): Asker => ({
   },
 })
 
-const isLoopback = (address: string) =>
-  address.startsWith('127.') || address === '::1' || address.startsWith('::/')
-const remote = (socket: Pick<Socket, 'remoteAddress'>) => limiterAddress(socket.remoteAddress ?? '')
-const remoteOf = (stream: ServerHttp2Stream) => {
-  const socket = stream.session?.socket
-  return socket ? remote(socket) : ''
-}
+const callerOf = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
+  callerAddress({ socket: stream.session?.socket, headers })
 
 /** Opens the port. Rejects with the system's error if it cannot be had. */
 export async function openDoors(options: DoorsOptions & { host: string; port: number }): Promise<Doors> {
