@@ -40,7 +40,11 @@ for (const [name, pairs] of Object.entries(cases)) {
 }
 
 test('who asks is known by the connection, whatever headers say', () => {
-  const headers = { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9', 'x-real-ip': '203.0.113.9' }
+  const headers = {
+    'x-forwarded-for': '203.0.113.9',
+    forwarded: 'for=203.0.113.9',
+    'x-real-ip': '203.0.113.9',
+  }
   assert.equal(callerAddress({ socket: { remoteAddress: '::ffff:192.0.2.1' }, headers }), '192.0.2.1')
   assert.equal(callerAddress({ socket: { remoteAddress: '2001:db8::7' }, headers }), '2001:db8::/64')
   assert.equal(callerAddress({ socket: undefined, headers }), 'unknown')
