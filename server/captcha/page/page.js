@@ -33,29 +33,30 @@ async function post(path, body) {
 const threads = () =>
   Math.max(1, Math.min(navigator.hardwareConcurrency || 2, navigator.deviceMemory <= 2 ? 2 : 4))
 
-/** Resolves with the key; rejects if the browser can't. */
+/** Resolves with the key; rejects if the browser can't. The first worker loads what the others then have at hand. */
 function work(puzzle, onProgress) {
   const step = threads()
   const workers = []
   let tried = 0
   return new Promise((resolve, reject) => {
-    for (let first = 0; first < step; first++) {
+    const start = (first) => {
       const worker = new Worker(`${base}/solver.js`)
       workers.push(worker)
       worker.onerror = () => reject(new Error('no worker'))
       worker.onmessage = ({ data }) => {
         if (data.failed) reject(new Error('no memory'))
         else if (data.key) resolve(data.key)
-        else onProgress(++tried / puzzle.count)
+        else if (!data.ready) onProgress(++tried / puzzle.count)
+        else if (first === 0) for (let other = 1; other < step; other++) start(other)
       }
       worker.postMessage({ puzzle, first, step })
     }
+    start(0)
   }).finally(() => {
     for (const worker of workers) worker.terminate()
   })
 }
 
-/** Once more by itself: a puzzle may have been answered, and the answer lost. */
 async function solve(progress) {
   const wanted = { siteKey: site, action, ...(origin && { origin }) }
   const { challenge, puzzle } = await post('/captcha/puzzles', wanted)

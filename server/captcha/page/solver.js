@@ -1,6 +1,7 @@
 // In a worker: tries every so-manieth counter until a key begins as it has to.
 const base = self.location.href.replace(/[^/]*$/, '')
 importScripts(`${base}argon2.js`)
+self.postMessage({ ready: true })
 
 const bytesOf = (text) =>
   Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0))
