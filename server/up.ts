@@ -174,11 +174,6 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
     await sql.close()
     throw error
   }
-  // Its tables are there without its role: what an account has in them goes with the account.
-  const storage = await openStorage({
-    ...{ sql, clock, random, secrets, config, onBug },
-    events: storageEvents(counters),
-  }).catch(closeSql)
   const ownUrl = () => `https://localhost:${port}`
   const cdns = fileUrls(config.files.urls, ownUrl)
   const files = config.roles.includes('files')
@@ -189,6 +184,15 @@ export async function up(config: Config, options: UpOptions): Promise<Platform> 
         folder: filesFolder(config),
       }).catch(closeSql)
     : undefined
+  // Its tables are there without its role: what an account has in them goes with the account.
+  const storage = await openStorage({
+    ...{ sql, clock, random, secrets, config, onBug },
+    events: storageEvents(counters),
+    objects: files?.avatars,
+  }).catch(async (error) => {
+    await files?.close()
+    return closeSql(error)
+  })
   const captcha = config.roles.includes('captcha')
     ? await openCaptcha({
         ...{ sql, clock, random, secrets, config, onBug, settings: captchaSetup },

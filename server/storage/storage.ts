@@ -11,7 +11,10 @@ import type { Random } from '../kit/random.ts'
 import type { Secrets } from '../kit/secrets.ts'
 import { migrate } from '../kit/sql/migrate.ts'
 import type { Sql, Statement } from '../kit/sql/sql.ts'
+import type { StoredObjects } from '../kit/stored-objects.ts'
 import type { StorageEvents } from './events.ts'
+import { GroupAvatarSweep } from './groups/avatar-sweep.ts'
+import { DoubtfulAvatarStore } from './groups/doubtful-avatar-store.ts'
 import { GroupAvatars } from './groups/group-avatars.ts'
 import { GroupLog } from './groups/group-log.ts'
 import { GroupTokens } from './groups/group-tokens.ts'
@@ -32,6 +35,8 @@ export type StorageOptions = {
   readonly secrets: Secrets
   readonly config: Pick<Config, 'groups'>
   readonly events: StorageEvents
+  /** Removes pictures that no group names any more; without it they wait. */
+  readonly objects?: StoredObjects | undefined
   readonly onBug: (error: unknown, where: string) => void
 }
 
@@ -44,6 +49,7 @@ export type Storage = {
 }
 
 const FORGET_EVERY_MS = 3_600_000
+const SWEEP_EVERY_MS = 3_600_000
 
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { sql, clock, random, secrets, config, events, onBug } = options
@@ -58,10 +64,17 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const visits = new Visits(groupStore, prover)
   const { maxSize, maxTitleBytes, maxDescriptionBytes } = config.groups
   const limits = { maxGroupSize: maxSize, maxTitleBytes, maxDescriptionBytes }
-  const groups = new Groups({ store: groupStore, visits, prover, clock, limits, events })
+  const doubtful = new DoubtfulAvatarStore(sql)
+  const groups = new Groups({ store: groupStore, doubtful, visits, prover, clock, limits, events })
+  const avatarSweep = new GroupAvatarSweep({
+    ...{ groups: groupStore, doubtful, clock, onBug },
+    objects: options.objects,
+  })
+  housekeeping.every(SWEEP_EVERY_MS, 'groups.avatars', (closing) => avatarSweep.sweep(closing))
   const log = new GroupLog({ store: groupStore, visits, prover, clock })
   const joining = new Joining(visits, maxSize)
-  const avatars = new GroupAvatars(visits, new PostPolicy(secrets.uploads, clock), random)
+  const policy = new PostPolicy(secrets.uploads, clock)
+  const avatars = new GroupAvatars({ visits, policy, random, clock, doubtful })
   const tokens = new GroupTokens(visits, secrets.groupTokenSecret, clock)
   return {
     rest: [...recordsRest(records), ...groupsRest({ groups, log, joining, avatars, tokens })],

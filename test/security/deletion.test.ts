@@ -22,6 +22,7 @@ const NOBODYS: Readonly<Record<string, string>> = {
   avatar_places: 'its expiry: whose an avatar is the server does not know',
   group_states: 'its last member: who that is the server does not know',
   group_changes: 'the group: who changed it the server does not know',
+  doubtful_group_avatars: 'the sweep that removes the picture, or finds that a group names it',
   unwanted_avatars: 'the sweep that removes the avatar',
   redeemed_receipts: 'its expiry: a receipt names nobody',
   discarded_backup_folders: 'the sweep that empties the folder',

@@ -15,10 +15,17 @@ import {
   ServerZkProfileOperations,
 } from '@signalapp/libsignal-client/dist/zkgroup/index.js'
 import { freshEngine } from '../../../test/engines.ts'
+import { UPLOAD_KEYS } from '../../../test/files/rules.ts'
 import { GroupChange_Actions as Actions, Group } from '../../../wire/gen/groups.js'
 import { ManualClock } from '../../kit/clock.ts'
+import { PostPolicy } from '../../kit/post-policy.ts'
+import { systemRandom } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { migrate } from '../../kit/sql/migrate.ts'
+import { UploadKeyRing } from '../../kit/upload-keys.ts'
+import { GroupAvatarSweep } from './avatar-sweep.ts'
+import { DoubtfulAvatarStore } from './doubtful-avatar-store.ts'
+import { GroupAvatars } from './group-avatars.ts'
 import { Groups } from './groups.ts'
 import { Prover } from './prover.ts'
 import { GroupStore } from './store.ts'
@@ -106,7 +113,16 @@ async function openGroups(t: TestContext) {
   const visits = new Visits(store, prover)
   const limits = { maxGroupSize: 10, maxTitleBytes: 100, maxDescriptionBytes: 100 }
   const events = { groupCreated: () => {}, groupChanged: () => {} }
-  return { clock, prover, groups: new Groups({ store, visits, prover, clock, limits, events }) }
+  const doubtful = new DoubtfulAvatarStore(sql)
+  const removed: string[] = []
+  const objects = { delete: async (key: string) => void removed.push(key) }
+  const policy = new PostPolicy(UploadKeyRing.of(UPLOAD_KEYS), clock)
+  return {
+    ...{ clock, prover, sql, doubtful, removed },
+    groups: new Groups({ store, doubtful, visits, prover, clock, limits, events }),
+    avatars: new GroupAvatars({ visits, policy, random: systemRandom, clock, doubtful }),
+    avatarSweep: new GroupAvatarSweep({ groups: store, doubtful, clock, objects, onBug }),
+  }
 }
 
 const refusal = (kind: Refusal['kind']) => (error: unknown) => error instanceof Refusal && error.kind === kind
@@ -171,4 +187,69 @@ test('a change for which no thread is free is not made, and neither is a group',
   prover.busyWith = undefined
   assert.equal((await groups.get(ada.credentials())).group.version, 0)
   assert.equal((await groups.change(ada.credentials(), titled(1), undefined)).kind, 'changed')
+})
+
+const pictured = (version: number, avatar: string) =>
+  Actions.decode(Actions.encode({ version, modifyAvatar: { avatar } }).finish())
+
+test('a picture that the group leaves is removed after a day, and one that it names never', async (t) => {
+  const { clock, groups, avatars, avatarSweep, removed } = await openGroups(t)
+  const ada = administrator()
+  await groups.create(ada.credentials(), ada.proposal())
+  const [first, second] = [await avatars.form(ada.credentials()), await avatars.form(ada.credentials())]
+  const name = async (version: number, key: string) =>
+    assert.equal((await groups.change(ada.credentials(), pictured(version, key), undefined)).kind, 'changed')
+  const sweepAfter = async (ms: number) => {
+    clock.set(clock.nowMs() + ms)
+    await avatarSweep.sweep()
+    return removed.splice(0)
+  }
+  await name(1, first.key)
+  await name(2, second.key)
+  await name(3, second.key)
+  assert.deepEqual(await sweepAfter(DAY_MS), [])
+  assert.deepEqual(await sweepAfter(HOUR_MS), [first.key])
+  assert.deepEqual(await sweepAfter(60 * DAY_MS), [], 'what is named stays')
+  clock.set(TODAY_MS + DAY_MS)
+  await name(4, '')
+  assert.deepEqual(await sweepAfter(2 * DAY_MS), [second.key])
+  assert.deepEqual(await sweepAfter(60 * DAY_MS), [], 'once')
+})
+
+test('a picture that no change ever names is removed, one whose change comes late or that comes back is not', async (t) => {
+  const { clock, groups, avatars, avatarSweep, removed } = await openGroups(t)
+  const ada = administrator()
+  const form = async () => (await avatars.form(ada.credentials())).key
+  const [fromTheStart, never, late, back] = [await form(), await form(), await form(), await form()]
+  const group = Group.decode(Group.encode({ ...ada.proposal(), avatarUrl: fromTheStart! }).finish())
+  assert.equal((await groups.create(ada.credentials(), group)).kind, 'created')
+  const name = (version: number, key: string) =>
+    groups.change(ada.credentials(), pictured(version, key), undefined)
+  await name(1, back!)
+  await name(2, fromTheStart!)
+  await name(3, back!)
+  clock.set(clock.nowMs() + DAY_MS)
+  await name(4, late!)
+  clock.set(clock.nowMs() + HOUR_MS)
+  await avatarSweep.sweep()
+  assert.deepEqual(removed.splice(0).sort(), [fromTheStart!, never!].sort(), 'the others were named of late')
+  await name(5, back!)
+  clock.set(clock.nowMs() + 30 * DAY_MS)
+  await avatarSweep.sweep()
+  assert.deepEqual(removed.splice(0), [late!])
+})
+
+test('while a picture is being removed no change names it, and what could not be removed is tried again', async (t) => {
+  const { clock, groups, avatars, doubtful, avatarSweep, removed } = await openGroups(t)
+  const ada = administrator()
+  await groups.create(ada.credentials(), ada.proposal())
+  const { key } = await avatars.form(ada.credentials())
+  clock.set(clock.nowMs() + DAY_MS + HOUR_MS)
+  const groupId = ada.group.getPublicParams().getGroupIdentifier().serialize()
+  assert.ok(await doubtful.claim({ groupId, objectKey: key }, clock.nowMs()))
+  const outcome = await groups.change(ada.credentials(), pictured(1, key), undefined)
+  assert.equal(outcome.kind, 'conflict')
+  assert.equal((await groups.get(ada.credentials())).group.version, 0, 'nothing of it was kept')
+  await avatarSweep.sweep()
+  assert.deepEqual(removed, [key], 'what a crash left claimed')
 })

@@ -3,6 +3,9 @@ import type { Credentials } from '../../../wire/route.ts'
 import { hasUnknownFields } from '../../../wire/whole-protobuf.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { Refusal } from '../../kit/refusal.ts'
+import type { Statement } from '../../kit/sql/sql.ts'
+import { doubtfulFrom } from './avatar-sweep.ts'
+import type { DoubtfulAvatarStore } from './doubtful-avatar-store.ts'
 import { changeGroup, createGroup, type EngineContext, type Refused } from './engine.ts'
 import { Actions, Group, GroupChange } from './messages.ts'
 import { presentationsOfChange, presentationsOfGroup } from './presentations.ts'
@@ -25,6 +28,7 @@ export type Changed =
 
 export type GroupsOptions = {
   readonly store: GroupStore
+  readonly doubtful: DoubtfulAvatarStore
   readonly visits: Visits
   readonly prover: Prover
   readonly clock: Clock
@@ -59,7 +63,8 @@ export class Groups {
     const endorsements = await this.#endorse(group, caller)
     const change = GroupChange.encode({ actions: Actions.encode(firstLog).finish() }).finish()
     const first = { version: 0, change, changeEpoch: 0, state: Group.encode(group).finish() }
-    if (!(await store.create(caller.groupId, first))) return { kind: 'exists' }
+    const avatars = this.#avatarChange(caller.groupId, '', group.avatarUrl)
+    if (!(await store.create(caller.groupId, first, avatars))) return { kind: 'exists' }
     events.groupCreated()
     return { kind: 'created', group, endorsements }
   }
@@ -94,7 +99,8 @@ export class Groups {
     const message = { actions: signed, serverSignature, changeEpoch }
     const change = GroupChange.encode(message).finish()
     const next = { version: group.version, change, changeEpoch, state: Group.encode(group).finish() }
-    const won = await store.change(caller.groupId, next)
+    const avatars = this.#avatarChange(caller.groupId, visit.group.avatarUrl, group.avatarUrl)
+    const won = await store.change(caller.groupId, next, avatars)
     events.groupChanged(won)
     if (!won) return conflictAt((await visits.at(caller)) ?? visit)
     return { kind: 'changed', change: GroupChange.decode(change), endorsements }
@@ -115,6 +121,17 @@ export class Groups {
       limits,
       show: await prover.profileKeys(caller.publicKey, presentations),
     }
+  }
+
+  /** For the same transaction: what the group leaves may go, what it names may not. */
+  #avatarChange(groupId: Uint8Array, before: string, after: string): Statement[] {
+    const { doubtful, clock } = this.#options
+    if (before === after) return []
+    const dueAtMs = doubtfulFrom(clock)
+    return [
+      ...(after === '' ? [] : doubtful.naming({ groupId, objectKey: after }, dueAtMs)),
+      ...(before === '' ? [] : [doubtful.leaving({ groupId, objectKey: before }, dueAtMs)]),
+    ]
   }
 
   #endorse(group: Group, caller: GroupCaller): Promise<Bytes | undefined> {

@@ -32,24 +32,32 @@ export class GroupStore {
     this.#sql = sql
   }
 
-  /** False if there is such a group already; then nothing was kept. */
-  async create(groupId: Uint8Array, first: StoredVersion): Promise<boolean> {
+  /** False if there is such a group already, or one of the others is unmet; then nothing was kept. */
+  async create(
+    groupId: Uint8Array,
+    first: StoredVersion,
+    others: readonly Statement[] = [],
+  ): Promise<boolean> {
     const state = {
       sql: 'INSERT INTO group_states (group_id, version, state) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
       args: [groupId, first.version, first.state],
       must: 1,
     }
-    return (await this.#sql.write([state, log(groupId, first)])).ok
+    return (await this.#sql.write([state, log(groupId, first), ...others])).ok
   }
 
-  /** False if the group is at another version than the one before; then nothing was kept. */
-  async change(groupId: Uint8Array, next: StoredVersion): Promise<boolean> {
+  /** False if the group is at another version than the one before, or one of the others is unmet; then nothing was kept. */
+  async change(
+    groupId: Uint8Array,
+    next: StoredVersion,
+    others: readonly Statement[] = [],
+  ): Promise<boolean> {
     const state = {
       sql: 'UPDATE group_states SET version = $2, state = $3 WHERE group_id = $1 AND version = $4',
       args: [groupId, next.version, next.state, next.version - 1],
       must: 1,
     }
-    return (await this.#sql.write([state, log(groupId, next)])).ok
+    return (await this.#sql.write([state, log(groupId, next), ...others])).ok
   }
 
   /** The newest state, serialized. */
