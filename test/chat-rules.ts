@@ -25,7 +25,7 @@ import { Counters } from '../server/kit/counters.ts'
 import type { FreeRoom } from '../server/kit/free-room.ts'
 import { type LimitRule, MemoryLimitStore } from '../server/kit/limit-store.ts'
 import { type LimitOverrides, Limits } from '../server/kit/limits.ts'
-import { silentLog } from '../server/kit/log.ts'
+import { type Log, silentLog } from '../server/kit/log.ts'
 import type { PushGateway } from '../server/kit/push-gateway.ts'
 import { type Random, SeededRandom } from '../server/kit/random.ts'
 import { UploadKeyRing } from '../server/kit/upload-keys.ts'
@@ -38,6 +38,7 @@ export type RulesOptions = {
   readonly engine?: OpenEngine
   readonly challenges?: Partial<Pick<ChallengesOptions, 'captcha' | 'push' | 'strangersPerDay'>>
   readonly limits?: LimitOverrides
+  readonly log?: Log
   readonly senders?: readonly CodeSender[]
   /** As in the configuration; without it codes cost nothing. */
   readonly codes?: z.input<typeof codes>
@@ -116,7 +117,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const random = new SeededRandom(t.name)
   const bus = new MemoryBus()
   const counters = new Counters()
-  const events = chatEvents(counters, silentLog)
+  const events = chatEvents(counters, options.log ?? silentLog)
   const onBug = (error: unknown) => void bugs.push(error)
   const limitStore = new NotedLimitStore(clock)
   const limits = new Limits({ clock, overrides: options.limits, store: limitStore })
