@@ -2,12 +2,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { findNginx } from '../../edge/nginx/installed-nginx.ts'
+import { SITE_FILES } from '../../edge/nginx/site.ts'
 import { writeSite } from '../../edge/nginx/write-site.ts'
 import { UploadForms } from '../../server/chat/attachments/upload-forms.ts'
 import { systemClock } from '../../server/kit/clock.ts'
@@ -40,6 +41,8 @@ export function hasNginx(t: TestContext): boolean {
 }
 
 export type FrontedOptions = {
+  /** Of what is written for nginx. */
+  readonly change?: (httpConf: string) => string
   readonly config?: Readonly<Record<string, unknown>>
   /** What starts nginx: the program and its arguments come after it. */
   readonly before?: (filesFolder: string) => readonly string[]
@@ -77,7 +80,11 @@ export class Fronted {
     const port = await freePort()
     const data = join(folder, 'data')
     const given = { ...options.config, data, edge: { nginx: { host: '127.0.0.1', port } } }
-    const parsed = configSchema.parse({ roles: ['files'], ...given, listen: { host: '127.0.0.1', port: 0 } })
+    const parsed = configSchema.parse({
+      roles: ['files'],
+      ...given,
+      listen: { ...(options.config?.['listen'] as object), host: '127.0.0.1', port: 0 },
+    })
     const config = { ...parsed, secrets: join(data, 'secrets') }
     const bugs: unknown[] = []
     const log = { ...silentLog, error: (...about: unknown[]) => void bugs.push(about) }
@@ -87,6 +94,8 @@ export class Fronted {
       config: { ...config, listen: { ...config.listen, port: ports.node } },
       folder: join(folder, 'nginx'),
     })
+    const conf = join(folder, 'nginx', SITE_FILES.http)
+    if (options.change) await writeFile(conf, options.change(await readFile(conf, 'utf8')))
     const fronted = new Fronted(folder, platform, await openSecrets(config.secrets), ports, options)
     t.after(async () => {
       await fronted.#close()

@@ -4,33 +4,16 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import { PLAIN_LIFETIME_S } from '../../server/kit/plain-addresses.ts'
-import { Keys } from '../../wire/gen/keys.js'
-import { GrpcClient } from '../client/grpc.ts'
-import { authorizationOf } from '../client/https.ts'
 import { Line } from '../client/line.ts'
-import { SignalClient } from '../client/signal-client.ts'
-import { TusClient } from '../client/tus.ts'
 import { heliograph } from '../command.ts'
 import { until } from '../within.ts'
-import { Fronted, type FrontedOptions, hasNginx } from './fronted.ts'
-
-const MB = 1_000_000
-let last = 0
-const newName = () => `object-${++last}-${randomBytes(4).toString('hex')}`
-const put = (target: string, body: Buffer | AsyncIterable<Buffer>, headers: Record<string, string> = {}) => ({
-  ...{ method: 'PUT', target, body, headers },
-})
-const read = (name: string) => ({ method: 'GET', target: `/attachments/${name}` })
-
-/** Nothing where there is no nginx. */
-const open = async (t: TestContext, options?: FrontedOptions) =>
-  hasNginx(t) ? Fronted.open(t, options) : undefined
+import { MB, newName, openFronted, put, read } from './requests.ts'
 
 test('F1: two and a half thousand addresses with something changed in them: none stores anything, none is a bug', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   const name = newName()
   const address = fronted.sign(name)
@@ -72,7 +55,7 @@ const residentBytes = (pid: number) =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
 
 test('100 MB go in and out through nginx, which holds less than 20 of them', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   const piece = randomBytes(MB / 10)
   const { pids } = fronted
@@ -113,7 +96,7 @@ test('100 MB go in and out through nginx, which holds less than 20 of them', asy
 })
 
 test('kill -9 of nginx in the middle of uploads: nothing of them is served, and the next start goes on', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   for (let round = 0; round < 5; round++) {
     const names = [newName(), newName(), newName()]
@@ -153,7 +136,7 @@ test('kill -9 of nginx in the middle of uploads: nothing of them is served, and 
 })
 
 test('what comes in is for nobody else on the host to read, and nothing about anybody is logged', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   const name = newName()
   assert.equal((await fronted.ask('nginx', put(fronted.sign(name), Buffer.from('content')))).status, 201)
@@ -176,7 +159,7 @@ test('what comes in is for nobody else on the host to read, and nothing about an
 })
 
 test('a key file holds derived keys only, and a signature is good at nginx until its key has ended', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   const [old, later] = [fronted.sign(newName()), fronted.sign(newName())]
   const file = () => readFile(join(fronted.data, 'secrets', 'nginx-upload-keys.json'), 'utf8')
@@ -207,7 +190,7 @@ test('a key file holds derived keys only, and a signature is good at nginx until
 })
 
 test('without its keys nginx lets nothing in, and without Heliograph it goes on serving', async (t) => {
-  const fronted = await open(t)
+  const fronted = await openFronted(t)
   if (!fronted) return
   const [first, second] = [newName(), newName()]
   assert.equal((await fronted.ask('nginx', put(fronted.sign(first), Buffer.from('content')))).status, 201)
@@ -225,7 +208,7 @@ test('without its keys nginx lets nothing in, and without Heliograph it goes on 
 })
 
 test('no room is 507: by quota, and by a disk that is full in the middle of a body', async (t) => {
-  const bounded = await open(t, { config: { files: { maxBytes: 10_000 } } })
+  const bounded = await openFronted(t, { config: { files: { maxBytes: 10_000 } } })
   if (!bounded) return
   const full = Buffer.alloc(10_001)
   assert.equal(
@@ -236,39 +219,9 @@ test('no room is 507: by quota, and by a disk that is full in the middle of a bo
   assert.deepEqual(await bounded.stored('incoming'), [])
   const script = 'mount -t tmpfs -o size=1m,mode=700 none "$1" && shift && exec "$@"'
   const before = (files: string) => ['unshare', '-m', 'sh', '-c', script, 'sh', join(files, 'incoming')]
-  const tight = await open(t, { before }).catch(() => undefined)
+  const tight = await openFronted(t, { before }).catch(() => undefined)
   if (!tight) return t.diagnostic('this host lets nobody mount a small disk: only the quota was tried')
   const large = put(tight.sign(newName(), { maxBytes: 2 * MB }), Buffer.alloc(2 * MB))
   assert.equal((await tight.ask('nginx', large)).status, 507)
   assert.equal((await tight.ask('nginx', { method: 'GET', target: '/cdn3/attachments/nothing' })).status, 404)
-})
-
-test('what is not nginx’s own goes through: websockets, and TUS on both versions of HTTP', async (t) => {
-  const fronted = await open(t, { config: { roles: ['chat', 'storage', 'files'] } })
-  if (!fronted) return
-  await using alice = await SignalClient.create(fronted, { httpVersion: 1 })
-  await using bob = await SignalClient.create(fronted, { httpVersion: 1 })
-  await alice.sendText(bob, 'through nginx')
-  assert.equal((await bob.messages.next()).text, 'through nginx')
-  const bytes = randomBytes(300_000)
-  for (const httpVersion of [1, 2] as const) {
-    const form = fronted.form(bytes.length)
-    const tus = new TusClient(fronted.ready, httpVersion, form)
-    assert.equal((await tus.create({ 'upload-length': String(bytes.length) })).status, 201)
-    await tus.lose(0, bytes, 100_000)
-    const offset = await tus.offset()
-    assert.equal((await tus.append(offset, [bytes.subarray(offset)])).status, 204)
-    assert.ok((await fronted.ask('nginx', read(form.key))).body.equals(bytes))
-  }
-})
-
-test('gRPC goes through, with the answer of the server behind', async (t) => {
-  const fronted = await open(t, { config: { roles: ['chat', 'storage', 'files'] } })
-  if (!fronted) return
-  await using person = await SignalClient.create(fronted, { httpVersion: 1, oneTimeKeys: 0 })
-  await using grpc = GrpcClient.open(fronted.ready)
-  const { code, reply } = await grpc.call(Keys.rpcs.getPreKeyCount, {}, authorizationOf(person.account))
-  assert.deepEqual([code, reply?.aciEcPreKeyCount], [0, 0])
-  const { code: refused } = await grpc.call(Keys.rpcs.getPreKeyCount, {}, { authorization: 'Basic eDp5' })
-  assert.notEqual(refused, 0)
 })
