@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../server/kit/config.ts'
 import { heliograph } from '../../test/command.ts'
 import { temporaryFolder } from '../../test/engines.ts'
-import { hasNginx } from '../../test/nginx/fronted.ts'
-import { findNginx, isAtLeast, NginxError } from './installed-nginx.ts'
+import { hasNginx, NGINX } from '../../test/nginx/fronted.ts'
+import { isAtLeast, NginxError } from './installed-nginx.ts'
 import { httpConf, nginxConf, type Site } from './site.ts'
 import { writeSite } from './write-site.ts'
 
@@ -52,14 +52,14 @@ async function written(t: TestContext, yaml: string) {
   await writeFile(file, yaml.replaceAll('FOLDER', folder))
   const config = loadConfig(file, { data: join(folder, 'data') })
   const out = join(folder, 'a folder', 'nginx')
-  return { folder, file, out, ...(await writeSite({ config, folder: out })) }
+  return { folder, file, out, ...(await writeSite({ config, folder: out, binary: NGINX })) }
 }
 
 for (const [what, yaml] of Object.entries(CONFIGS))
   test(`nginx takes what is written for ${what}`, async (t) => {
     if (!hasNginx(t)) return
     const { out } = await written(t, yaml)
-    const { status, stderr } = spawnSync(findNginx(), ['-t', '-c', join(out, 'nginx.conf'), '-e', 'stderr'], {
+    const { status, stderr } = spawnSync(NGINX, ['-t', '-c', join(out, 'nginx.conf'), '-e', 'stderr'], {
       encoding: 'utf8',
     })
     assert.equal(status, 0, stderr)
@@ -69,13 +69,14 @@ for (const [what, yaml] of Object.entries(CONFIGS))
 
 test('another nginx may include it, beside what it does already', async (t) => {
   if (!hasNginx(t)) return
-  const { folder, out } = await written(t, 'edge: { nginx: { port: 8444 } }')
+  const { folder, out, site } = await written(t, 'edge: { nginx: { port: 8444 } }')
+  const { jsModule } = site.nginx
   await mkdir(join(folder, 'other'))
-  const conf = `load_module /usr/lib/nginx/modules/ngx_http_js_module.so; pid ${folder}/other/pid; events {}
+  const conf = `load_module ${jsModule}; pid ${folder}/other/pid; events {}
 http { access_log off; include "${out}/heliograph.conf"; server { listen 127.0.0.1:8099; return 204; } }`
   await writeFile(join(folder, 'other', 'nginx.conf'), conf)
   const { status, stderr } = spawnSync(
-    findNginx(),
+    NGINX,
     ['-t', '-c', join(folder, 'other', 'nginx.conf'), '-e', 'stderr'],
     { encoding: 'utf8' },
   )
