@@ -1,6 +1,7 @@
 // Codes by Twilio, as libsignal asks for them, and what it makes of failures (Twilio is Prism, playing Twilio's own
 // description).
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import * as LS from '@signalapp/libsignal-client'
 import twilio from 'twilio'
@@ -8,6 +9,7 @@ import { Https } from '../client/https.ts'
 import { HTTP_VERSIONS, type HttpVersion, openNet } from '../client/net.ts'
 import { newNumber, registerProven } from '../client/register.ts'
 import { Constellation } from '../constellation.ts'
+import { listenOnLoopback } from '../loopback.ts'
 import {
   AUTH_TOKEN,
   MESSAGING_SERVICE,
@@ -180,4 +182,24 @@ describe('codes by Twilio', { skip: !twilioIsDescribed && '../shared/data/twilio
         await waiting
       })
     })
+})
+
+test('a server that is stopped while a gateway is silent does not wait for it, and tells the client so', async (t) => {
+  const heard = Promise.withResolvers<void>()
+  const { url, close } = await listenOnLoopback(createServer(() => heard.resolve()))
+  t.after(close)
+  const server = await Constellation.open({
+    config: {
+      registration: { senders: ['webhook'], budgets: 'off' },
+      webhook: { url, secret: 'sixteen or more letters' },
+    },
+  })
+  await using https = Https.open(server.ready, 2)
+  const { json } = await https.call('POST', '/v1/verification/session', { json: { number: newNumber() } })
+  const asking = https.call('POST', `/v1/verification/session/${json.id}/code`, {
+    json: { transport: 'sms' },
+  })
+  await heard.promise
+  await server.close()
+  assert.equal((await asking).status, 503)
 })
