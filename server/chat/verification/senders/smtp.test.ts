@@ -143,6 +143,7 @@ test('a connection that is lost with the mail leaves it unknown; one that never 
     })
   })
   const { port: relayPort, close } = await listenOnLoopback(relay)
+  t.after(close)
   const sender = await open({ port: relayPort, caFile })
   assert.equal((await sender.send(codeRequest())).kind, 'unknown')
   await close()

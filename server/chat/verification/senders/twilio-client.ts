@@ -1,5 +1,5 @@
 // Twilio's own package over our requests: one try, a deadline, nothing kept and nothing printed (docs/decisions/twilio.md).
-import type { Twilio } from 'twilio'
+import type { Twilio, twiml } from 'twilio'
 import type { Config } from '../../../kit/config.ts'
 import { ConfigError } from '../../../kit/config.ts'
 import { readSecret } from '../../../kit/config-secret.ts'
@@ -23,6 +23,8 @@ export class TwilioBusy extends Error {
 export type TwilioConfig = Config['twilio']
 export type OpenedTwilio = {
   readonly client: Twilio
+  /** What a call says, empty. */
+  readonly newCall: () => twiml.VoiceResponse
   /** Whether a callback is Twilio's: its own validator. Nothing is without the auth token. */
   readonly isTwilios: (signature: string, url: string, fields: Readonly<Record<string, string>>) => boolean
 }
@@ -50,6 +52,7 @@ export async function openTwilio(config: TwilioConfig): Promise<OpenedTwilio> {
   const client = new twilio.Twilio(apiKeySid ?? accountSid, password, options)
   return {
     client,
+    newCall: () => new twilio.twiml.VoiceResponse(),
     isTwilios: (signature, url, fields) =>
       authToken !== undefined && twilio.validateRequest(authToken, signature, url, fields),
   }

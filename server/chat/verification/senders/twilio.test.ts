@@ -123,6 +123,14 @@ describe('Twilio as it describes itself', {
     assert.deepEqual(said, [...once, ...once, ...once])
   })
 
+  test('a call is markup, whatever signs the name of the service has', async () => {
+    const sender = await open({}, { serviceName: 'Ärzte & Söhne <3">' })
+    await sender.send(codeRequest({ transport: 'voice' }))
+    const say = '<Say language="en-US">Your Ärzte &amp; Söhne &lt;3"&gt; code is:</Say>'
+    assert.equal(mock.last.fields['Twiml']!.split(say).length - 1, 3)
+    assert.match(mock.last.fields['Twiml']!, /^<\?xml[^>]*><Response><Pause length="1"\/>.*<\/Response>$/s)
+  })
+
   for (const transport of ['sms', 'voice'] as Transport[])
     test(`whatever the number and the language, a request by ${transport} is valid`, async () => {
       const sender = await open(

@@ -73,7 +73,7 @@ export class TwilioSender implements CodeSender {
     return this.#twilio.client.calls.create({
       to: request.to,
       from: this.#config.voiceFrom!,
-      twiml: twimlFor(request, this.#names.serviceName),
+      twiml: twimlFor(request, this.#names.serviceName, this.#twilio.newCall()),
       ...this.#callback(request),
     })
   }

@@ -1,16 +1,21 @@
 // A call as Twilio's markup: the words, then each digit by itself, three times over.
+import type { twiml } from 'twilio'
 import type { CodeRequest } from './sender.ts'
 import { speechFor } from './voice.ts'
 
 const TIMES = 3
-const PAUSE = '<Pause length="1"/>'
 
-const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escaped = (text: string) => text.replace(/[&<>"]/g, (sign) => ESCAPES[sign]!)
-
-export function twimlFor({ languages, code }: CodeRequest, serviceName: string): string {
+/** Writes a call into an empty response of Twilio's package. */
+export function twimlFor(
+  { languages, code }: CodeRequest,
+  serviceName: string,
+  response: twiml.VoiceResponse,
+): string {
   const { language, words } = speechFor(languages, serviceName)
-  const say = (text: string) => `<Say language="${language}">${escaped(text)}</Say>`
-  const once = [say(words), ...Array.from(code, say)].join(PAUSE)
-  return `<Response>${PAUSE}${Array(TIMES).fill(once).join(PAUSE)}</Response>`
+  for (let time = 0; time < TIMES; time++)
+    for (const text of [words, ...code]) {
+      response.pause({ length: 1 })
+      response.say({ language }, text)
+    }
+  return response.toString()
 }
