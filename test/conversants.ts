@@ -1,6 +1,6 @@
 // Two accounts with their queues and sockets, over the rules themselves.
 import assert from 'node:assert/strict'
-import type { Account, Device } from '../server/chat/accounts/account.ts'
+import { type Account, type Device, type NumberedAccount, numbered } from '../server/chat/accounts/account.ts'
 import { Delivery } from '../server/chat/messages/delivery.ts'
 import { encodeEnvelope, GUID_BYTES, type Outgoing } from '../server/chat/messages/envelope.ts'
 import type { Copy } from '../server/chat/messages/queues.ts'
@@ -24,11 +24,11 @@ export type Letter = {
 }
 
 /** An account with that many devices, in storage and in memory. */
-export async function addPerson({ accounts }: Rules, deviceCount = 1): Promise<Account> {
+export async function addPerson({ accounts }: Rules, deviceCount = 1): Promise<NumberedAccount> {
   const devices = Array.from({ length: deviceCount }, (_, index) => sampleDevice({ id: index + 1 }))
   const account = sampleAccount({ devices })
   assert.ok(await accounts.put(account, []))
-  return (await accounts.find(account.aci))!
+  return numbered((await accounts.find(account.aci))!)
 }
 
 export const deviceQueue = (account: Account, device: Device = account.devices[0]!): Queue =>

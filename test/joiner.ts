@@ -1,6 +1,6 @@
 // Accounts and devices that join them, with the rules themselves: real keys, no door.
 import assert from 'node:assert/strict'
-import type { Account } from '../server/chat/accounts/account.ts'
+import { type NumberedAccount, numbered } from '../server/chat/accounts/account.ts'
 import type { Linkage } from '../server/chat/linking/linking.ts'
 import type { NewDevice } from '../server/chat/linking/new-device.ts'
 import { type Aci, type DeviceAddress, PRIMARY_DEVICE } from '../wire/types.ts'
@@ -25,8 +25,8 @@ export async function addOwner(
     deviceCount = 1,
     keys = sharedKeys(),
     ...fields
-  }: Partial<Account> & { deviceCount?: number; keys?: Keys } = {},
-): Promise<Account> {
+  }: Partial<NumberedAccount> & { deviceCount?: number; keys?: Keys } = {},
+): Promise<NumberedAccount> {
   const account = sampleAccount({
     aciIdentityKey: keys.aci.pair.publicKey.serialize(),
     pniIdentityKey: keys.pni.pair.publicKey.serialize(),
@@ -34,7 +34,7 @@ export async function addOwner(
     ...fields,
   })
   assert.ok(await accounts.put(account, []))
-  return (await accounts.find(account.aci))!
+  return numbered((await accounts.find(account.aci))!)
 }
 
 export const newDevice = (fields: Partial<NewDevice> = {}, keys: Keys = sharedKeys()): NewDevice => ({

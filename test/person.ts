@@ -1,6 +1,6 @@
 // Somebody who registers with the rules themselves: real keys, a real session, no door.
 import assert from 'node:assert/strict'
-import type { Account } from '../server/chat/accounts/account.ts'
+import { hasNumber, type NumberedAccount } from '../server/chat/accounts/account.ts'
 import {
   type CodeRequest,
   type CodeSender,
@@ -67,10 +67,10 @@ export async function registerPerson(
   telephone: Telephone,
   number: string,
   keys: Keys = newKeys(),
-): Promise<Account> {
+): Promise<NumberedAccount> {
   const session = await verifiedSession(rules, telephone, number)
   const credentials = { username: number, password: PASSWORD }
   const registered = await rules.registration.register(credentials, registrationOf(session, keys), 'OWA')
-  assert.ok(registered.kind === 'registered')
+  assert.ok(registered.kind === 'registered' && hasNumber(registered.account))
   return registered.account
 }

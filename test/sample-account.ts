@@ -1,6 +1,6 @@
 // Accounts as tests of stores and rules need them: everything is there, nothing is special.
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
-import type { Account, Device } from '../server/chat/accounts/account.ts'
+import type { Device, NumberedAccount } from '../server/chat/accounts/account.ts'
 import { type Aci, type E164, type Pni, pniFromUuid } from '../wire/types.ts'
 
 export const newAci = (): Aci => randomUUID() as Aci
@@ -27,12 +27,13 @@ export const sampleDevice = (fields: Partial<Device> = {}): Device => ({
   ...fields,
 })
 
-export const sampleAccount = (fields: Partial<Account> = {}): Account => ({
+export const sampleAccount = (fields: Partial<NumberedAccount> = {}): NumberedAccount => ({
   aci: newAci(),
   pni: newPni(),
   e164: newNumber(),
   aciIdentityKey: randomBytes(33),
   pniIdentityKey: randomBytes(33),
+  authCredentialSalt: undefined,
   unidentifiedAccessKey: randomBytes(16),
   unrestrictedUnidentifiedAccess: false,
   discoverableByPhoneNumber: true,

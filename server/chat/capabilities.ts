@@ -41,6 +41,7 @@ import { Devices } from './devices/devices.ts'
 import { Discovery } from './discovery/discovery.ts'
 import type { ChatEvents } from './events.ts'
 import { Invites } from './invites/invites.ts'
+import { LoginReceipts } from './invites/login-receipts.ts'
 import { Keys } from './keys/keys.ts'
 import { Linking } from './linking/linking.ts'
 import { LinkingStore } from './linking/store.ts'
@@ -243,6 +244,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     mode: registrationModeOf(config),
     measure: options.measureRoom ?? (() => freeRoom(config.data)),
   })
+  const loginReceipts = new LoginReceipts({ sql, invites, issuer, limits, clock, events })
   const { verificationSecret } = secrets
   const budgets = openBudgets(config, { sql, clock, events, secret: verificationSecret })
   const verification = new Verification({
@@ -276,12 +278,19 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     random,
     requiredCapabilities,
     admission,
+    loginReceipts,
     events,
   })
   const sync = new AccountSync({ queues, clock, random })
   const changeNumber = new ChangeNumber({ accounts, keys, sync, numberProof, lock, limits, clock })
   housekeeping.every(FORGET_EVERY_MS, 'expiry', () =>
-    Promise.all([accounts.forgetExpired(), recovery.expire(), verification.expire(), invites.expire()]),
+    Promise.all([
+      accounts.forgetExpired(),
+      recovery.expire(),
+      verification.expire(),
+      invites.expire(),
+      loginReceipts.expire(),
+    ]),
   )
   const configuration = new Configuration(config.remoteConfig)
   return {
@@ -318,6 +327,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     provisioning,
     sockets,
     invites,
+    loginReceipts,
     admission,
     wakeUps,
     budgets,

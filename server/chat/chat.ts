@@ -34,6 +34,7 @@ import { devicesGrpc } from './devices/grpc.ts'
 import { devicesRest } from './devices/rest.ts'
 import { discoveryRest } from './discovery/rest.ts'
 import { invitesControl } from './invites/control.ts'
+import { loginPurchaseGrpc } from './invites/grpc.ts'
 import { invitesRest } from './invites/rest.ts'
 import { keysAnonymousGrpc, keysGrpc } from './keys/grpc.ts'
 import { keysRest } from './keys/rest.ts'
@@ -107,6 +108,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
     provisioning,
     sockets,
     invites,
+    loginReceipts,
     admission,
     verification,
     recovery,
@@ -170,6 +172,7 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...messagesGrpc(messages, groups, readers),
       ...profilesGrpc(profiles, avatarPlaces),
       ...devicesGrpc(devices),
+      ...loginPurchaseGrpc(loginReceipts),
     ],
     admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
     control: [...invitesControl(invites, server), ...admissionControl(admission)],

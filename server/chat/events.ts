@@ -56,6 +56,10 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   inviteTried(right: boolean): void {
     counters.add(`invites.${right ? 'right' : 'wrong'}`)
   },
+  /** The right to an account without a number. */
+  receiptIssued(): void {
+    counters.add('invites.receipts')
+  },
   inviteMade(): void {
     counters.add('invites.made')
     log.info('invite made')

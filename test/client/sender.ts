@@ -47,12 +47,13 @@ export class Sender {
   readonly #account: Registered
   readonly #conversation: Conversation
   readonly #link: () => Link
-  readonly #certificate = new OwnCertificate()
+  readonly #certificate: OwnCertificate
   #lastTimestampMs = 0
 
   /** `link`: the connection of the moment. */
   constructor(account: Registered, conversation: Conversation, link: () => Link) {
     this.#account = account
+    this.#certificate = new OwnCertificate(account.number !== '')
     this.#conversation = conversation
     this.#link = link
   }

@@ -13,9 +13,8 @@ const PLUMBING = ['constructor', 'fetch', 'disconnect', 'connectionInfo']
 /** Typed calls that this server does not serve, and why. */
 const OUT_OF_SCOPE: Readonly<Record<string, string>> = {
   getCurrencyConversions: 'payments',
-  createLoginReceiptCredential: 'accounts are not for sale',
-  startWebAuthnRegistration: 'passkeys are for accounts without a number, which do not exist here yet',
-  finishWebAuthnRegistration: 'passkeys are for accounts without a number, which do not exist here yet',
+  startWebAuthnRegistration: 'passkeys are not there yet',
+  finishWebAuthnRegistration: 'passkeys are not there yet',
   keyTransparencyClient: 'needs a log with verifiable random functions, for which there is no library',
 }
 

@@ -19940,6 +19940,318 @@ export const org = $root.org = (() => {
 				return keys;
 			})();
 
+			chat.purchase = (function() {
+
+				const purchase = {};
+
+				purchase.PaymentProvider = (function() {
+					const valuesById = $Object.create(null), values = $Object.create(valuesById);
+					values[valuesById[0] = "PAYMENT_PROVIDER_UNKNOWN"] = 0;
+					values[valuesById[1] = "PAYMENT_PROVIDER_STRIPE"] = 1;
+					values[valuesById[2] = "PAYMENT_PROVIDER_BRAINTREE"] = 2;
+					values[valuesById[3] = "PAYMENT_PROVIDER_GOOGLE_PLAY_BILLING"] = 3;
+					values[valuesById[4] = "PAYMENT_PROVIDER_APPLE_APP_STORE"] = 4;
+					return values;
+				})();
+
+				purchase.CreateLoginReceiptCredentialRequest = (function() {
+
+					const CreateLoginReceiptCredentialRequest = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CreateLoginReceiptCredentialRequest.prototype.processor = 0;
+					CreateLoginReceiptCredentialRequest.prototype.purchaseIdentifier = "";
+					CreateLoginReceiptCredentialRequest.prototype.receiptCredentialRequest = $util.newBuffer([]);
+
+					CreateLoginReceiptCredentialRequest.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.processor != null && $Object.hasOwnProperty.call(message, "processor") && message.processor !== 0)
+							writer.uint32(8).int32(message.processor);
+						if (message.purchaseIdentifier != null && $Object.hasOwnProperty.call(message, "purchaseIdentifier") && message.purchaseIdentifier !== "")
+							writer.uint32(18).string(message.purchaseIdentifier);
+						if (message.receiptCredentialRequest != null && $Object.hasOwnProperty.call(message, "receiptCredentialRequest") && message.receiptCredentialRequest.length)
+							writer.uint32(26).bytes(message.receiptCredentialRequest);
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CreateLoginReceiptCredentialRequest.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message, value;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.purchase.CreateLoginReceiptCredentialRequest();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 0)
+										break;
+									if (value = reader.int32())
+										message.processor = value;
+									else
+										delete message.processor;
+									continue;
+								}
+							case 2: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.stringVerify()).length)
+										message.purchaseIdentifier = value;
+									else
+										delete message.purchaseIdentifier;
+									continue;
+								}
+							case 3: {
+									if (wireType !== 2)
+										break;
+									if ((value = reader.bytes()).length)
+										message.receiptCredentialRequest = value;
+									else
+										delete message.receiptCredentialRequest;
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					return CreateLoginReceiptCredentialRequest;
+				})();
+
+				purchase.CreateLoginReceiptCredentialResponse = (function() {
+
+					const CreateLoginReceiptCredentialResponse = function (properties) {
+						if (properties)
+							for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+								if (properties[keys[i]] != null && keys[i] !== "__proto__")
+									this[keys[i]] = properties[keys[i]];
+					};
+
+					CreateLoginReceiptCredentialResponse.prototype.result = null;
+					CreateLoginReceiptCredentialResponse.prototype.paymentNotFound = null;
+					CreateLoginReceiptCredentialResponse.prototype.receiptAlreadyIssued = null;
+
+					let $oneOfFields;
+
+					$Object.defineProperty(CreateLoginReceiptCredentialResponse.prototype, "response", {
+						get: $util.oneOfGetter($oneOfFields = ["result", "paymentNotFound", "receiptAlreadyIssued"]),
+						set: $util.oneOfSetter($oneOfFields)
+					});
+
+					CreateLoginReceiptCredentialResponse.encode = function (message, writer, _depth) {
+						if (!writer)
+							writer = $Writer.create();
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $util.recursionLimit)
+							throw $Error("max depth exceeded");
+						if (message.result != null && $Object.hasOwnProperty.call(message, "result"))
+							$root.org.signal.chat.purchase.CreateLoginReceiptCredentialResponse.CreateLoginReceiptCredentialResult.encode(message.result, writer.uint32(10).fork(), _depth + 1).ldelim();
+						if (message.paymentNotFound != null && $Object.hasOwnProperty.call(message, "paymentNotFound"))
+							$root.org.signal.chat.errors.NotFound.encode(message.paymentNotFound, writer.uint32(34).fork(), _depth + 1).ldelim();
+						if (message.receiptAlreadyIssued != null && $Object.hasOwnProperty.call(message, "receiptAlreadyIssued"))
+							$root.org.signal.chat.errors.FailedPrecondition.encode(message.receiptAlreadyIssued, writer.uint32(42).fork(), _depth + 1).ldelim();
+						if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+							for (let i = 0; i < message.$unknowns.length; ++i)
+								writer.raw(message.$unknowns[i]);
+						return writer;
+					};
+
+					CreateLoginReceiptCredentialResponse.decode = function (reader, length, _end, _depth, _target) {
+						if (!(reader instanceof $Reader))
+							reader = $Reader.create(reader);
+						if (_depth === $undefined)
+							_depth = 0;
+						if (_depth > $Reader.recursionLimit)
+							throw $Error("max depth exceeded");
+						let end, message;
+						if (length === $undefined)
+							end = reader.len;
+						else {
+							end = reader.pos + length;
+							if (end > reader.len)
+								throw $RangeError("index out of range");
+							length = reader.len;
+							reader.len = end;
+						}
+						message = _target || new $root.org.signal.chat.purchase.CreateLoginReceiptCredentialResponse();
+						while (reader.pos < end) {
+							let start = reader.pos;
+							let tag = reader.tag();
+							if (tag === _end) {
+								_end = $undefined;
+								break;
+							}
+							let wireType = tag & 7;
+							switch (tag >>>= 3) {
+							case 1: {
+									if (wireType !== 2)
+										break;
+									message.result = $root.org.signal.chat.purchase.CreateLoginReceiptCredentialResponse.CreateLoginReceiptCredentialResult.decode(reader, reader.size(), $undefined, _depth + 1, message.result);
+									message.response = "result";
+									continue;
+								}
+							case 4: {
+									if (wireType !== 2)
+										break;
+									message.paymentNotFound = $root.org.signal.chat.errors.NotFound.decode(reader, reader.size(), $undefined, _depth + 1, message.paymentNotFound);
+									message.response = "paymentNotFound";
+									continue;
+								}
+							case 5: {
+									if (wireType !== 2)
+										break;
+									message.receiptAlreadyIssued = $root.org.signal.chat.errors.FailedPrecondition.decode(reader, reader.size(), $undefined, _depth + 1, message.receiptAlreadyIssued);
+									message.response = "receiptAlreadyIssued";
+									continue;
+								}
+							}
+							reader.skipType(wireType, _depth, tag);
+							if (!reader.discardUnknown) {
+								$util.makeProp(message, "$unknowns", false);
+								(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+							}
+						}
+						if (length !== $undefined) {
+							if (reader.pos !== end)
+								throw $RangeError("index out of range");
+							reader.len = length;
+						}
+						if (_end !== $undefined)
+							throw $Error("missing end group");
+						return message;
+					};
+
+					CreateLoginReceiptCredentialResponse.CreateLoginReceiptCredentialResult = (function() {
+
+						const CreateLoginReceiptCredentialResult = function (properties) {
+							if (properties)
+								for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+									if (properties[keys[i]] != null && keys[i] !== "__proto__")
+										this[keys[i]] = properties[keys[i]];
+						};
+
+						CreateLoginReceiptCredentialResult.prototype.receiptCredentialResponse = $util.newBuffer([]);
+
+						CreateLoginReceiptCredentialResult.encode = function (message, writer, _depth) {
+							if (!writer)
+								writer = $Writer.create();
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $util.recursionLimit)
+								throw $Error("max depth exceeded");
+							if (message.receiptCredentialResponse != null && $Object.hasOwnProperty.call(message, "receiptCredentialResponse") && message.receiptCredentialResponse.length)
+								writer.uint32(10).bytes(message.receiptCredentialResponse);
+							if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+								for (let i = 0; i < message.$unknowns.length; ++i)
+									writer.raw(message.$unknowns[i]);
+							return writer;
+						};
+
+						CreateLoginReceiptCredentialResult.decode = function (reader, length, _end, _depth, _target) {
+							if (!(reader instanceof $Reader))
+								reader = $Reader.create(reader);
+							if (_depth === $undefined)
+								_depth = 0;
+							if (_depth > $Reader.recursionLimit)
+								throw $Error("max depth exceeded");
+							let end, message, value;
+							if (length === $undefined)
+								end = reader.len;
+							else {
+								end = reader.pos + length;
+								if (end > reader.len)
+									throw $RangeError("index out of range");
+								length = reader.len;
+								reader.len = end;
+							}
+							message = _target || new $root.org.signal.chat.purchase.CreateLoginReceiptCredentialResponse.CreateLoginReceiptCredentialResult();
+							while (reader.pos < end) {
+								let start = reader.pos;
+								let tag = reader.tag();
+								if (tag === _end) {
+									_end = $undefined;
+									break;
+								}
+								let wireType = tag & 7;
+								switch (tag >>>= 3) {
+								case 1: {
+										if (wireType !== 2)
+											break;
+										if ((value = reader.bytes()).length)
+											message.receiptCredentialResponse = value;
+										else
+											delete message.receiptCredentialResponse;
+										continue;
+									}
+								}
+								reader.skipType(wireType, _depth, tag);
+								if (!reader.discardUnknown) {
+									$util.makeProp(message, "$unknowns", false);
+									(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+								}
+							}
+							if (length !== $undefined) {
+								if (reader.pos !== end)
+									throw $RangeError("index out of range");
+								reader.len = length;
+							}
+							if (_end !== $undefined)
+								throw $Error("missing end group");
+							return message;
+						};
+
+						return CreateLoginReceiptCredentialResult;
+					})();
+
+					return CreateLoginReceiptCredentialResponse;
+				})();
+
+				return purchase;
+			})();
+
 			chat.profile = (function() {
 
 				const profile = {};

@@ -10,7 +10,7 @@ export const DataReport = z.object({
   reportTimestamp: z.string(),
   data: z.object({
     account: z.object({
-      phoneNumber: z.string(),
+      phoneNumber: z.string().nullable(),
       badges: z.array(z.never()),
       allowSealedSenderFromAnyone: z.boolean(),
       findAccountByPhoneNumber: z.boolean(),

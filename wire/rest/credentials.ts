@@ -65,7 +65,7 @@ export const credentialsRoutes = {
         z.object({
           credentials: z.array(Dated),
           callLinkAuthCredentials: z.array(Dated),
-          pni: barePni,
+          pni: barePni.nullable(),
         }),
       ),
       400: nothing,

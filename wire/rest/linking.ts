@@ -75,7 +75,7 @@ export const linkingRoutes = {
     limiters: ['verifyDevice'],
     body: json(Link),
     replies: {
-      200: json(z.object({ uuid: aci, pni: barePni, deviceId })),
+      200: json(z.object({ uuid: aci, pni: barePni.nullable(), deviceId })),
       403: nothing,
       409: nothing,
       411: json(Full),

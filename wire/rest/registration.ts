@@ -40,6 +40,8 @@ export type AccountAttributes = z.output<typeof AccountAttributes>
 export const Registration = z.object({
   sessionId: text(256).nullish(),
   recoveryPassword: base64('unpadded', { max: 32 }).nullish(),
+  /** That an invite was given; only for an account without a number. */
+  receiptCredentialPresentation: base64('unpadded', { max: 1024 }).nullish(),
   /** The digits as a number, without leading zeros. */
   totp: z.int().nullish(),
   accountAttributes: AccountAttributes,
@@ -59,7 +61,7 @@ export type Registration = z.output<typeof Registration>
 export const AccountIdentity = z.object({
   uuid: aci,
   number: z.string().nullable(),
-  pni: barePni,
+  pni: barePni.nullable(),
   usernameHash: base64('url').nullable(),
   usernameLinkHandle: z.string().nullable(),
   storageCapable: z.boolean(),
@@ -67,6 +69,8 @@ export const AccountIdentity = z.object({
     badges: z.array(z.never()),
     backup: z.object({ backupLevel: z.int(), expirationSeconds: z.int() }).nullable(),
   }),
+  /** Only of an account without a number: what takes the PNI's place in its credentials. */
+  authCredentialSalt: base64('padded').optional(),
 })
 
 /** The account is locked for so many milliseconds; the credentials reach the PIN that opens it. */

@@ -74,7 +74,7 @@ export class AccountCache {
     this.#reading.delete(aci)
     this.#resolving.clear()
     const account = this.#accounts.get(aci)
-    if (account) this.#acis.delete(account.pni)
+    if (account?.pni) this.#acis.delete(account.pni)
     this.#accounts.delete(aci)
   }
 }

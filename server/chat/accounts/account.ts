@@ -3,6 +3,7 @@
 import type { Aci, Capability, DeviceId, E164, IdentityType, Pni, ServiceId } from '../../../wire/types.ts'
 import { isPni, PRIMARY_DEVICE } from '../../../wire/types.ts'
 import type { PushAddress, WebSubscription } from '../../kit/push-gateway.ts'
+import { Refusal } from '../../kit/refusal.ts'
 
 export type Device = {
   readonly id: DeviceId
@@ -11,7 +12,8 @@ export type Device = {
   readonly authSalt: string
   readonly authHash: string
   readonly registrationId: number
-  readonly pniRegistrationId: number
+  /** Only of an account with a number. */
+  readonly pniRegistrationId: number | undefined
   /** Encrypted by the client. */
   readonly name: Uint8Array | undefined
   readonly capabilities: ReadonlySet<Capability>
@@ -34,10 +36,13 @@ export type SaltedHash = { readonly salt: string; readonly hash: string }
 
 export type Account = {
   readonly aci: Aci
-  readonly pni: Pni
-  readonly e164: E164
+  /** Absent, with all that belongs to it, where an account has no phone number. */
+  readonly pni: Pni | undefined
+  readonly e164: E164 | undefined
   readonly aciIdentityKey: Uint8Array
-  readonly pniIdentityKey: Uint8Array
+  readonly pniIdentityKey: Uint8Array | undefined
+  /** Only of an account without a number: what takes the PNI's place in its credentials. */
+  readonly authCredentialSalt: Uint8Array | undefined
   readonly unidentifiedAccessKey: Uint8Array | undefined
   readonly unrestrictedUnidentifiedAccess: boolean
   readonly discoverableByPhoneNumber: boolean
@@ -50,6 +55,21 @@ export type Account = {
   readonly version: number
   /** In the order of their ids; the primary device is first. */
   readonly devices: readonly Device[]
+}
+
+/** All that belongs to a number is there, or nothing of it. */
+export type NumberedAccount = Account & {
+  readonly pni: Pni
+  readonly e164: E164
+  readonly pniIdentityKey: Uint8Array
+}
+
+export const hasNumber = (account: Account): account is NumberedAccount => account.pni !== undefined
+
+/** Refuses (400) an account without a number. */
+export function numbered(account: Account): NumberedAccount {
+  if (hasNumber(account)) return account
+  throw new Refusal('bad-request', { message: 'account has no phone number' })
 }
 
 export const deviceOf = (account: Account, id: DeviceId): Device | undefined =>
@@ -73,10 +93,12 @@ export const hasCapability = (
   return deviceOf(account, PRIMARY_DEVICE)?.capabilities.has(capability) === true
 }
 
+/** Refuses (400) the identity of a number that is not there. */
 export const identityKeyOf = (account: Account, identity: IdentityType): Uint8Array =>
-  identity === 'aci' ? account.aciIdentityKey : account.pniIdentityKey
+  identity === 'aci' ? account.aciIdentityKey : numbered(account).pniIdentityKey
 
+/** Of an account that has that identity. */
 export const registrationIdOf = (device: Device, identity: IdentityType): number =>
-  identity === 'aci' ? device.registrationId : device.pniRegistrationId
+  identity === 'aci' ? device.registrationId : device.pniRegistrationId!
 
 export const identityOf = (id: ServiceId): IdentityType => (isPni(id) ? 'pni' : 'aci')

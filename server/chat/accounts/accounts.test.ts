@@ -6,7 +6,7 @@ import type { Aci, Capability } from '../../../wire/types.ts'
 import { MemoryBus } from '../../kit/bus.ts'
 import { startOfDay } from '../../kit/days.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Account } from './account.ts'
+import type { NumberedAccount as Account } from './account.ts'
 import { Accounts, type Attributes } from './accounts.ts'
 import { hashPassword } from './device-password.ts'
 

@@ -20,7 +20,15 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql, Statement, Written } from '../../kit/sql/sql.ts'
-import { type Account, type Device, deviceOf, type SaltedHash } from './account.ts'
+import {
+  type Account,
+  type Device,
+  deviceOf,
+  hasNumber,
+  type NumberedAccount,
+  numbered,
+  type SaltedHash,
+} from './account.ts'
 import { AccountCache } from './account-cache.ts'
 import { Authentication } from './authentication.ts'
 import { type DataReport, dataReport } from './data-report.ts'
@@ -47,8 +55,8 @@ export type Belongings = {
 }
 /** A change of number, decided on. */
 export type Renumbering = {
-  readonly next: Account
-  readonly before: Account
+  readonly next: NumberedAccount
+  readonly before: NumberedAccount
   /** Whose the new number is now. */
   readonly holder: Account | undefined
   /** Who has the new number now, or had it last and was deleted lately. */
@@ -334,7 +342,7 @@ export class Accounts {
   deleting(account: Account): Statement[] {
     return [
       ...this.#store.deletion(account),
-      this.#remembering(account.pni, account.aci),
+      ...(account.pni ? [this.#remembering(account.pni, account.aci)] : []),
       ...this.#belongings.flatMap((one) => one.deleted?.(account) ?? []),
     ]
   }
@@ -375,7 +383,7 @@ export class Accounts {
     const changed = (account: Account, device: Device) => ({
       ...account,
       ...accessOf(attributes),
-      registrationLock: lockOf(attributes, this.#random),
+      registrationLock: hasNumber(account) ? lockOf(attributes, this.#random) : undefined,
       devices: replaceDevice(account, {
         ...device,
         fetchesMessages: attributes.fetchesMessages,
@@ -391,7 +399,10 @@ export class Accounts {
   }
 
   async setDiscoverableByPhoneNumber(address: DeviceAddress, discoverable: boolean): Promise<void> {
-    await this.updateBy(address, (account) => ({ ...account, discoverableByPhoneNumber: discoverable }))
+    await this.updateBy(address, (account) => ({
+      ...numbered(account),
+      discoverableByPhoneNumber: discoverable,
+    }))
   }
 
   /** Only who has the key may reach the account unnamed; without a key everybody may. */

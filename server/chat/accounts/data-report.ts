@@ -7,7 +7,7 @@ export type DataReport = {
   readonly reportTimestamp: string
   readonly data: {
     readonly account: {
-      readonly phoneNumber: string
+      readonly phoneNumber: string | null
       readonly badges: []
       readonly allowSealedSenderFromAnyone: boolean
       readonly findAccountByPhoneNumber: boolean
@@ -29,7 +29,7 @@ export function dataReport(account: Account, reportId: string, nowMs: number): D
     reportTimestamp: moment(nowMs),
     data: {
       account: {
-        phoneNumber: account.e164,
+        phoneNumber: account.e164 ?? null,
         badges: [] as [],
         allowSealedSenderFromAnyone: account.unrestrictedUnidentifiedAccess,
         findAccountByPhoneNumber: account.discoverableByPhoneNumber,
@@ -55,7 +55,7 @@ function textOf({ reportId, reportTimestamp, data }: Omit<DataReport, 'text'>): 
     `Made at ${reportTimestamp}`,
     '',
     '# Account',
-    `Phone number: ${account.phoneNumber}`,
+    `Phone number: ${account.phoneNumber ?? 'none'}`,
     `Others find it by its phone number: ${yesOrNo(account.findAccountByPhoneNumber)}`,
     `Anyone may send to it by sealed sender: ${yesOrNo(account.allowSealedSenderFromAnyone)}`,
     'Badges: none',

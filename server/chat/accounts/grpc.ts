@@ -69,7 +69,7 @@ export const accountsAnonymousGrpc = (
 
 /** An account's identities as gRPC tells them to their owner. */
 export const toAccountIdentifiers = (account: Account) => ({
-  serviceIdentifiers: [toServiceIdentifier(account.aci), toServiceIdentifier(account.pni)],
+  serviceIdentifiers: [account.aci, ...(account.pni ? [account.pni] : [])].map(toServiceIdentifier),
   e164: account.e164,
   usernameHash: account.usernameHash,
   usernameLinkHandle:

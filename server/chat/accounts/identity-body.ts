@@ -13,10 +13,11 @@ export const identityBody = async (
   storageOf: Account | undefined = account,
 ) => ({
   uuid: account.aci,
-  number: account.e164,
-  pni: account.pni,
+  number: account.e164 ?? null,
+  pni: account.pni ?? null,
   usernameHash: account.usernameHash ?? null,
   usernameLinkHandle: account.usernameLinkHandle ?? null,
   storageCapable: storageOf !== undefined && hasCapability(storageOf, 'storage', 'any'),
+  ...(account.authCredentialSalt && { authCredentialSalt: account.authCredentialSalt }),
   entitlements: { badges: [], backup: (await entitlementOf(account.aci)) ?? null },
 })

@@ -6,7 +6,7 @@ import { plain } from '../../../test/plain.ts'
 import { newNumber, newPni, sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import { CAPABILITIES } from '../../../wire/types.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
-import type { Account } from './account.ts'
+import type { NumberedAccount as Account } from './account.ts'
 import { AccountStore } from './store.ts'
 
 async function openStore(open: OpenEngine) {

@@ -92,16 +92,12 @@ export class AccountStore {
   /** Adds an account; unmet at 0 if somebody holds its PNI already. */
   creation(account: Account): Statement[] {
     return [
-      {
-        sql: 'INSERT INTO account_pnis (pni, aci) VALUES ($1, $2) ON CONFLICT (pni) DO NOTHING',
-        args: [uuidToBytes(uuidOf(account.pni)), uuidToBytes(account.aci)],
-        must: 1,
-      },
+      ...(account.pni ? [this.#holding(account.aci, account.pni)] : []),
       {
         sql: `INSERT INTO accounts (version, e164, pni, aci_identity_key, pni_identity_key, unidentified_access_key,
                 unrestricted_unidentified_access, discoverable_by_phone_number, created_at_ms, username_hash,
-                username_link_handle, registration_lock_salt, registration_lock_hash, aci)
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+                username_link_handle, registration_lock_salt, registration_lock_hash, auth_credential_salt, aci)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
         args: [...accountValues(account), uuidToBytes(account.aci)],
       },
       ...account.devices.map((device) => ({ sql: INSERT_DEVICE, args: deviceValues(account.aci, device) })),
@@ -116,8 +112,9 @@ export class AccountStore {
         sql: `UPDATE accounts SET version = $1, e164 = $2, pni = $3, aci_identity_key = $4, pni_identity_key = $5,
                 unidentified_access_key = $6, unrestricted_unidentified_access = $7,
                 discoverable_by_phone_number = $8, created_at_ms = $9, username_hash = $10,
-                username_link_handle = $11, registration_lock_salt = $12, registration_lock_hash = $13
-              WHERE aci = $14 AND version = $15`,
+                username_link_handle = $11, registration_lock_salt = $12, registration_lock_hash = $13,
+                auth_credential_salt = $14
+              WHERE aci = $15 AND version = $16`,
         args: [...accountValues(account), aci, account.version - 1],
         must: 1,
       },
@@ -145,28 +142,28 @@ export class AccountStore {
         must: 1,
       },
       { sql: 'DELETE FROM devices WHERE aci = $1', args: [aci] },
-      {
-        sql: 'DELETE FROM account_pnis WHERE pni = $1 AND aci = $2',
-        args: [uuidToBytes(uuidOf(account.pni)), aci],
-      },
+      ...(account.pni ? [this.#leaving(account.aci, account.pni)] : []),
     ]
+  }
+
+  #holding(aci: Aci, pni: Pni): Statement {
+    return {
+      sql: 'INSERT INTO account_pnis (pni, aci) VALUES ($1, $2) ON CONFLICT (pni) DO NOTHING',
+      args: [uuidToBytes(uuidOf(pni)), uuidToBytes(aci)],
+      must: 1,
+    }
+  }
+
+  #leaving(aci: Aci, pni: Pni): Statement {
+    return {
+      sql: 'DELETE FROM account_pnis WHERE pni = $1 AND aci = $2',
+      args: [uuidToBytes(uuidOf(pni)), uuidToBytes(aci)],
+    }
   }
 
   /** Gives an account another identity of a number; unmet if either is not as it was. */
   handover(aci: Aci, from: Pni, to: Pni): Statement[] {
-    const account = uuidToBytes(aci)
-    return [
-      {
-        sql: 'DELETE FROM account_pnis WHERE pni = $1 AND aci = $2',
-        args: [uuidToBytes(uuidOf(from)), account],
-        must: 1,
-      },
-      {
-        sql: 'INSERT INTO account_pnis (pni, aci) VALUES ($1, $2) ON CONFLICT (pni) DO NOTHING',
-        args: [uuidToBytes(uuidOf(to)), account],
-        must: 1,
-      },
-    ]
+    return [{ ...this.#leaving(aci, from), must: 1 }, this.#holding(aci, to)]
   }
 
   /** Remembers whose a number's identity was, until `expiresAtMs`. */
@@ -237,10 +234,10 @@ export class AccountStore {
 
 const accountValues = (account: Account): SqlValue[] => [
   account.version,
-  account.e164,
-  uuidToBytes(uuidOf(account.pni)),
+  account.e164 ?? null,
+  account.pni === undefined ? null : uuidToBytes(uuidOf(account.pni)),
   account.aciIdentityKey,
-  account.pniIdentityKey,
+  account.pniIdentityKey ?? null,
   account.unidentifiedAccessKey ?? null,
   Number(account.unrestrictedUnidentifiedAccess),
   Number(account.discoverableByPhoneNumber),
@@ -249,6 +246,7 @@ const accountValues = (account: Account): SqlValue[] => [
   account.usernameLinkHandle ?? null,
   account.registrationLock?.salt ?? null,
   account.registrationLock?.hash ?? null,
+  account.authCredentialSalt ?? null,
 ]
 
 const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
@@ -258,7 +256,7 @@ const deviceValues = (aci: Aci, device: Device): SqlValue[] => [
   device.authSalt,
   device.authHash,
   device.registrationId,
-  device.pniRegistrationId,
+  device.pniRegistrationId ?? null,
   device.name ?? null,
   [...device.capabilities].join(' '),
   Number(device.fetchesMessages),
@@ -301,10 +299,11 @@ const toListing = (row: SqlRow): Listing => ({
 
 const toAccount = (row: SqlRow, devices: Device[]): Account => ({
   aci: uuidFromBytes(row['aci'] as Uint8Array) as Aci,
-  pni: pniFromUuid(uuidFromBytes(row['pni'] as Uint8Array)),
-  e164: row['e164'] as E164,
+  pni: row['pni'] instanceof Uint8Array ? pniFromUuid(uuidFromBytes(row['pni'])) : undefined,
+  e164: (row['e164'] as E164 | null) ?? undefined,
   aciIdentityKey: compact(row['aci_identity_key'] as Uint8Array),
-  pniIdentityKey: compact(row['pni_identity_key'] as Uint8Array),
+  pniIdentityKey: optional(row['pni_identity_key']),
+  authCredentialSalt: optional(row['auth_credential_salt']),
   unidentifiedAccessKey: optional(row['unidentified_access_key']),
   unrestrictedUnidentifiedAccess: row['unrestricted_unidentified_access'] === 1,
   discoverableByPhoneNumber: row['discoverable_by_phone_number'] === 1,
@@ -322,7 +321,7 @@ const toDevice = (row: SqlRow): Device => ({
   authSalt: row['auth_salt'] as string,
   authHash: row['auth_hash'] as string,
   registrationId: row['registration_id'] as number,
-  pniRegistrationId: row['pni_registration_id'] as number,
+  pniRegistrationId: (row['pni_registration_id'] as number | null) ?? undefined,
   name: optional(row['name']),
   capabilities: new Set((row['capabilities'] as string).split(' ').filter(Boolean) as Capability[]),
   fetchesMessages: row['fetches_messages'] === 1,

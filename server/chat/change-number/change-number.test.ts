@@ -9,7 +9,7 @@ import { openRegistrar, refusedAs } from '../../../test/registrar.ts'
 import { newNumber, sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import { Envelope } from '../../../wire/gen/envelope.js'
 import { type E164, uuidOf, uuidToBytes } from '../../../wire/types.ts'
-import { type Account, deviceOf } from '../accounts/account.ts'
+import { type NumberedAccount as Account, deviceOf, numbered } from '../accounts/account.ts'
 import { queueOf } from '../messages/store.ts'
 import { type Changed, type NumberChange, WAITING_PERIOD_MS } from './change-number.ts'
 
@@ -26,11 +26,13 @@ async function open(t: TestContext, options: RulesOptions = {}) {
     rules.clock.advance(WAITING_PERIOD_MS)
     return accounts
   }
-  const withLinked = (account: Account) =>
-    rules.accounts.update(account.aci, (one) => ({
-      ...one,
-      devices: [...one.devices, sampleDevice({ id: 2, createdAtMs: START_MS, registrationId: 22 })],
-    }))
+  const withLinked = async (account: Account) =>
+    numbered(
+      await rules.accounts.update(account.aci, (one) => ({
+        ...one,
+        devices: [...one.devices, sampleDevice({ id: 2, createdAtMs: START_MS, registrationId: 22 })],
+      })),
+    )
   const change = (account: Account, fields: Partial<NumberChange>): Promise<Changed> =>
     rules.changeNumber.change({ aci: account.aci, deviceId: 1 }, { ...changeOf(account), ...fields })
   const proofOf = async (number: string) => ({ number, sessionId: await verified(number) })
@@ -79,7 +81,7 @@ test('an account has another number and its PNI, new keys, and its other device 
   const fields = changeOf(account)
   const changed = await change(account, { ...fields, ...(await proofOf(number)), copies: [copyFor(22)] })
   assert.ok(changed.kind === 'changed')
-  const now = (await rules.accounts.find(account.aci))!
+  const now = numbered((await rules.accounts.find(account.aci))!)
   assert.deepEqual([now.aci, now.e164, now.pni], [account.aci, number, changed.account.pni])
   assert.notEqual(now.pni, account.pni)
   assert.equal(await rules.accounts.find(account.pni), undefined)
@@ -136,7 +138,7 @@ test('the same number wants no proof of it, and has new keys', async (t) => {
   assert.ok(changed.kind === 'changed')
   assert.deepEqual([changed.account.pni, changed.account.e164], [ada!.pni, ada!.e164])
   const now = await rules.accounts.find(ada!.pni)
-  assert.deepEqual(Buffer.from(now!.pniIdentityKey), Buffer.from(fields.pniIdentityKey))
+  assert.deepEqual(Buffer.from(now!.pniIdentityKey!), Buffer.from(fields.pniIdentityKey))
   assert.deepEqual(
     rules.limited.filter((taken) => taken === `registration: ${ada!.e164}`).length,
     1,
@@ -269,7 +271,7 @@ test('of two accounts that change to one number at once, one has it, and the oth
       left.map((account) => account!.e164),
       [number],
     )
-    const holder = await rules.accounts.find(left[0]!.pni)
+    const holder = await rules.accounts.find(left[0]!.pni!)
     assert.equal(holder?.aci, left[0]!.aci)
   }
 })
@@ -300,7 +302,7 @@ test('a change of number and a registration of it at once leave one account with
       undefined,
     )
     assert.ok(taken.kind === 'taken')
-    assert.deepEqual(Buffer.from(taken.identityKey), Buffer.from(account.pniIdentityKey))
+    assert.deepEqual(Buffer.from(taken.identityKey), Buffer.from(account.pniIdentityKey!))
   })
   await fc.assert(race, { numRuns: 20 })
 })

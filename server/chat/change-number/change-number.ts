@@ -10,7 +10,7 @@ import type { Clock } from '../../kit/clock.ts'
 import type { Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
-import type { Account, Device } from '../accounts/account.ts'
+import { type Account, type Device, type NumberedAccount, numbered } from '../accounts/account.ts'
 import { type Accounts, allDevicesOf } from '../accounts/accounts.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
 import { readPhoneNumber } from '../accounts/phone-number.ts'
@@ -42,7 +42,7 @@ export type NumberChange = Evidence & {
 }
 
 export type Changed =
-  | { readonly kind: 'changed'; readonly account: Account }
+  | { readonly kind: 'changed'; readonly account: NumberedAccount }
   | { readonly kind: Exclude<Proof['kind'], 'proven'> }
   | Locked
   | Unfit
@@ -73,11 +73,11 @@ export class ChangeNumber {
     this.#options = options
   }
 
-  /** For the primary device (else 403), an hour after the account was registered (else 429). */
+  /** For the primary device (else 403) of an account with a number (else 400), an hour after the account was registered (else 429). */
   async change(caller: DeviceAddress, change: NumberChange): Promise<Changed> {
     if (caller.deviceId !== PRIMARY_DEVICE) throw new Refusal('forbidden')
     checkForm(change)
-    const { account } = await this.#options.accounts.of(caller)
+    const account = numbered((await this.#options.accounts.of(caller)).account)
     if (account.e164 !== change.number) await this.#admit(account, change.number as E164)
     return this.#decide(caller, change, account.devices[0]!.createdAtMs)
   }
@@ -94,8 +94,9 @@ export class ChangeNumber {
   async #decide(caller: DeviceAddress, change: NumberChange, createdAtMs: number): Promise<Changed> {
     const { accounts, sync } = this.#options
     for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
-      const { account, device } = await accounts.of(caller)
+      const { account: read, device } = await accounts.of(caller)
       if (device.createdAtMs !== createdAtMs) throw new Refusal('invalid-credentials')
+      const account = numbered(read)
       const taken = await this.#take(account, change)
       if (taken.kind !== 'taken') return taken
       const unfit = sync.check(account, change.copies) ?? compareDevices(account, change)
@@ -107,7 +108,7 @@ export class ChangeNumber {
   }
 
   async #take(
-    account: Account,
+    account: NumberedAccount,
     change: NumberChange,
   ): Promise<Taken | Exclude<Changed, { kind: 'changed' }>> {
     const { accounts, numberProof, lock } = this.#options
@@ -124,9 +125,9 @@ export class ChangeNumber {
   }
 
   /** What the account became; nothing if it, the holder or the proof was not as it was read. */
-  async #write(before: Account, change: NumberChange, { pni, holder, by, conditions }: Taken) {
+  async #write(before: NumberedAccount, change: NumberChange, { pni, holder, by, conditions }: Taken) {
     const { accounts, keys, sync } = this.#options
-    const next: Account = {
+    const next: NumberedAccount = {
       ...before,
       pni,
       e164: change.number as E164,

@@ -17,7 +17,7 @@ import { openRules, zkSecrets } from '../../../test/chat-rules.ts'
 import { newAci, newNumber, sampleAccount, sampleDevice } from '../../../test/sample-account.ts'
 import type { Aci, E164, Pni } from '../../../wire/types.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Account } from '../accounts/account.ts'
+import type { NumberedAccount as Account } from '../accounts/account.ts'
 
 const DAY = 86_400
 const HERE = '192.0.2.1'

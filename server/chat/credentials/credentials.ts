@@ -7,6 +7,7 @@ import { startOfDaySeconds } from '../../kit/days.ts'
 import type { ExternalCredentials, ExternalServices } from '../../kit/external-credentials.ts'
 import type { Limits } from '../../kit/limits.ts'
 import { Refusal } from '../../kit/refusal.ts'
+import { type Account, hasNumber } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Dated, Issuer } from './issuer.ts'
 import { redemptionDays } from './redemption-days.ts'
@@ -19,7 +20,8 @@ export type DeviceService = 'storage' | 'directory' | 'svr2'
 export type GroupCredentials = {
   readonly groupAuth: readonly Dated[]
   readonly callLinkAuth: readonly Dated[]
-  readonly pni: Pni
+  /** Only of an account with a number. */
+  readonly pni: Pni | undefined
 }
 
 export type CredentialsOptions = {
@@ -47,14 +49,26 @@ export class Credentials {
     return this.#options.certificates.issue(account, address.deviceId, includeE164)
   }
 
+  /** Both kinds; the one with a number where there is a number. */
+  async senderCertificates(address: DeviceAddress) {
+    const { account } = await this.#options.accounts.of(address)
+    const issue = (includeE164: boolean) =>
+      this.#options.certificates.issue(account, address.deviceId, includeE164)
+    return {
+      certificateWithoutE164: issue(false),
+      certificateWithE164: hasNumber(account) ? issue(true) : undefined,
+    }
+  }
+
   /** One of each kind for every day of the range, both ends included; refuses (400) a range that is not allowed. */
   async group(address: DeviceAddress, startSeconds: number, endSeconds: number): Promise<GroupCredentials> {
     const { accounts, issuer, clock } = this.#options
     const days = redemptionDays(clock.nowMs(), startSeconds, endSeconds)
     const { account } = await accounts.of(address)
-    const { aci, pni } = account
-    const key = `${aci} ${pni} ${startSeconds} ${endSeconds}`
-    const issuing = this.#issuing.get(key) ?? issueGroup(issuer, aci, pni, days)
+    const { aci, pni, authCredentialSalt } = account
+    const second = pni ?? Buffer.from(authCredentialSalt!).toString('hex')
+    const key = `${aci} ${second} ${startSeconds} ${endSeconds}`
+    const issuing = this.#issuing.get(key) ?? issueGroup(issuer, account, days)
     this.#issuing.set(key, issuing)
     return issuing.finally(() => this.#issuing.delete(key))
   }
@@ -98,12 +112,11 @@ export class Credentials {
 
 async function issueGroup(
   issuer: Issuer,
-  aci: Aci,
-  pni: Pni,
+  { aci, pni, authCredentialSalt }: Account,
   days: readonly number[],
 ): Promise<GroupCredentials> {
   const [groupAuth, callLinkAuth] = await Promise.all([
-    issuer.groupAuth(aci, pni, days),
+    pni ? issuer.groupAuth(aci, pni, days) : issuer.groupAuthWithoutPni(aci, authCredentialSalt!, days),
     issuer.callLinkAuth(aci, days),
   ])
   return { groupAuth, callLinkAuth, pni }

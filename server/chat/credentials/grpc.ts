@@ -27,18 +27,14 @@ export const credentialsGrpc = (credentials: Credentials): GrpcMethod[] => [
     getExternalServiceCredentials: async ({ externalService }, { device }) =>
       credentials.limitedExternal(device, serviceOf(externalService)),
     async getDeliveryCertificate(_, { device }) {
-      const [certificateWithE164, certificateWithoutE164] = await Promise.all([
-        credentials.senderCertificate(device, true),
-        credentials.senderCertificate(device, false),
-      ])
-      return { certificateWithE164, certificateWithoutE164 }
+      return credentials.senderCertificates(device)
     },
     async getGroupCredentials({ redemptionStartSeconds, redemptionEndSeconds }, { device }) {
       const issued = await credentials.group(device, redemptionStartSeconds, redemptionEndSeconds)
       return {
         groupCredentials: issued.groupAuth.map(dated),
         callLinkAuthCredentials: issued.callLinkAuth.map(dated),
-        pni: uuidToBytes(uuidOf(issued.pni)),
+        pni: issued.pni && uuidToBytes(uuidOf(issued.pni)),
       }
     },
     async getCreateCallLinkCredentials({ credentialRequest }, { device }) {

@@ -43,6 +43,16 @@ export class Issuer {
     return this.#pool.call('groupAuth', aci, pni, days)
   }
 
+  /** For an account without a number; the salt is the account's own. */
+  groupAuthWithoutPni(aci: Aci, salt: Uint8Array, days: readonly Day[]): Promise<Dated[]> {
+    return this.#pool.call('groupAuthWithoutPni', aci, own(salt), days)
+  }
+
+  /** `expirationSeconds`: at the start of a day (UTC), or clients refuse it. */
+  receipt(request: Uint8Array, expirationSeconds: Day, level: bigint): Promise<Bytes | undefined> {
+    return this.#pool.call('receipt', own(request), expirationSeconds, level)
+  }
+
   callLinkAuth(aci: Aci, days: readonly Day[]): Promise<Dated[]> {
     return this.#pool.call('callLinkAuth', aci, days)
   }

@@ -15,6 +15,7 @@ import {
   ProfileKeyCommitment,
   ProfileKeyCredentialRequest,
   ReceiptCredentialPresentation,
+  ReceiptCredentialRequest,
   ServerSecretParams,
   ServerZkAuthOperations,
   ServerZkProfileOperations,
@@ -43,6 +44,14 @@ export function open(secrets: IssuingSecrets) {
       const [holder, number] = [Aci.parseFromServiceIdString(aci), Pni.parseFromServiceIdString(pni)]
       return dated(days, (day) => auth.issueAuthCredentialWithPniZkc(holder, number, day))
     },
+    groupAuthWithoutPni(aci: string, salt: Bytes, days: readonly number[]): Dated[] {
+      const holder = Aci.parseFromServiceIdString(aci)
+      return dated(days, (day) => auth.issueAuthCredentialZkcWithoutPni(holder, salt, day))
+    },
+    receipt: (request: Bytes, expirationSeconds: number, level: bigint): Bytes | undefined =>
+      ofClient(() =>
+        receipts.issueReceiptCredential(new ReceiptCredentialRequest(request), expirationSeconds, level),
+      ),
     callLinkAuth(aci: string, days: readonly number[]): Dated[] {
       const holder = Aci.parseFromServiceIdString(aci)
       return dated(days, (day) => CallLinkAuthCredentialResponse.issueCredential(holder, day, calling))

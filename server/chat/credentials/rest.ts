@@ -31,7 +31,7 @@ export const credentialsRest = (credentials: Credentials): Bound[] => {
       const body = {
         credentials: groupAuth.map(datedBody),
         callLinkAuthCredentials: callLinkAuth.map(datedBody),
-        pni,
+        pni: pni ?? null,
       }
       return { status: 200, body }
     },

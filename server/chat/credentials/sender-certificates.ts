@@ -5,7 +5,7 @@ import type { DeviceId } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
 import type { Secrets } from '../../kit/secrets.ts'
-import type { Account } from '../accounts/account.ts'
+import { type Account, numbered } from '../accounts/account.ts'
 
 export type SenderCertificatesOptions = {
   readonly secrets: Pick<Secrets, 'serverCertificate' | 'senderCertificateKey'>
@@ -20,12 +20,12 @@ export class SenderCertificates {
     this.#options = options
   }
 
-  /** Its signer's certificate is embedded: clients know the number of Signal's own only. */
+  /** Refuses (400) to include a number that is not there. Its signer's certificate is embedded: clients know the number of Signal's own only. */
   issue(account: Account, deviceId: DeviceId, includeE164: boolean): Uint8Array {
     const { secrets, clock, lifetimeDays } = this.#options
     const certificate = SenderCertificate.new(
       account.aci,
-      includeE164 ? account.e164 : null,
+      includeE164 ? numbered(account).e164 : null,
       deviceId,
       PublicKey.deserialize(new Uint8Array(account.aciIdentityKey)),
       clock.nowMs() + lifetimeDays * DAY_MS,

@@ -4,7 +4,7 @@ import { openRules, type Rules, type RulesOptions } from '../../../test/chat-rul
 import { newPni, sampleAccount } from '../../../test/sample-account.ts'
 import type { DeviceAddress, E164 } from '../../../wire/types.ts'
 import { Refusal } from '../../kit/refusal.ts'
-import type { Account } from '../accounts/account.ts'
+import type { NumberedAccount as Account } from '../accounts/account.ts'
 import { AskedNumbers } from './asked-numbers.ts'
 import { Discovery, type DiscoveryPolicy, type KnownKey } from './discovery.ts'
 

@@ -116,10 +116,25 @@ export class Invites {
 
   /** The invite of a code, if somebody may still come in by it. */
   async find(typed: string): Promise<Invite | undefined> {
+    const invite = await this.known(typed)
+    return invite && this.#isGood(invite) ? invite : undefined
+  }
+
+  /** The invite of a code, used up and over or not. */
+  async known(typed: string): Promise<Invite | undefined> {
     const code = readInviteCode(typed)
     const invite = code && (await this.#store.read(code.id))
-    if (!invite || !sameSecret(inviteHash(code), invite.secretHash)) return undefined
-    return this.#isGood(invite) ? invite : undefined
+    return invite && sameSecret(inviteHash(code!), invite.secretHash) ? invite : undefined
+  }
+
+  /** Whether its time has come, whatever is left of it. */
+  isOver({ expiresAtMs }: Invite): boolean {
+    return expiresAtMs <= this.#clock.nowMs()
+  }
+
+  /** Uses an invite up by one; unmet if there is nothing left of it. */
+  consumption(id: string): Statement {
+    return this.#store.consumption(id, this.#clock.nowMs())
   }
 
   /**
@@ -152,7 +167,7 @@ export class Invites {
     if (id === undefined) return undefined
     const invite = await this.#store.read(id)
     if (!invite || !this.#isGood(invite)) return { kind: 'over' }
-    const consumption = this.#store.consumption(id, this.#clock.nowMs())
+    const consumption = this.consumption(id)
     const leaving = this.#store.leaving(sessionId, canonicalForm(e164))
     return { kind: 'granted', statements: [consumption, ...leaving] }
   }

@@ -51,6 +51,9 @@ export type Taken =
     }
   | { readonly kind: 'refused' | 'not-found' }
 
+/** Of a new device; those of a number where its account has one. */
+export type DeviceKeys = { readonly aci: RepeatedUseKeys; readonly pni: RepeatedUseKeys | undefined }
+
 export type KeysOptions = {
   readonly sql: Sql
   readonly accounts: Accounts
@@ -130,14 +133,10 @@ export class Keys {
   }
 
   /** What registration stores with a new account. */
-  forNewDevice(
-    aci: Aci,
-    deviceId: DeviceId,
-    keys: Readonly<Record<IdentityType, RepeatedUseKeys>>,
-  ): Statement[] {
-    return (['aci', 'pni'] as const).map((identity) =>
-      this.#store.storeRepeatedUse({ aci, identity, deviceId }, keys[identity]),
-    )
+  forNewDevice(aci: Aci, deviceId: DeviceId, keys: DeviceKeys): Statement[] {
+    const store = (identity: IdentityType, own: RepeatedUseKeys) =>
+      this.#store.storeRepeatedUse({ aci, identity, deviceId }, own)
+    return [store('aci', keys.aci), ...(keys.pni ? [store('pni', keys.pni)] : [])]
   }
 
   /** New repeated-use keys for the phone number identity of every device; what was there for once is gone. */

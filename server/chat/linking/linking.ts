@@ -8,7 +8,7 @@ import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
-import { type Account, type Device, deviceOf } from '../accounts/account.ts'
+import { type Account, type Device, deviceOf, hasNumber } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { sealCreation } from '../accounts/creation-seal.ts'
 import { hashPassword } from '../accounts/device-password.ts'
@@ -17,7 +17,7 @@ import type { Keys } from '../keys/keys.ts'
 import type { Queues } from '../messages/queues.ts'
 import { queueOf } from '../messages/store.ts'
 import { type LinkToken, LinkTokens } from './link-tokens.ts'
-import { agentOf, checkForm, checkKeys, isDowngrade, type NewDevice } from './new-device.ts'
+import { agentOf, checkForm, checkKeys, isDowngrade, missesNumber, type NewDevice } from './new-device.ts'
 import type { LinkingStore } from './store.ts'
 import { timeoutMsOf } from './timeout.ts'
 import type { Waits } from './waits.ts'
@@ -133,6 +133,8 @@ export class Linking {
     secret: Pick<Device, 'authSalt' | 'authHash'>,
   ): Promise<Linkage | undefined> {
     const { accounts, keys, store, waits, events } = this.#options
+    // Told first: a device that is too old for such an account brings keys for the number as well.
+    if (missesNumber(account, request)) return { kind: 'downgrade' }
     const checked = checkKeys(account, request)
     if (isFull(account)) return full(account)
     if (isDowngrade(account, request)) return { kind: 'downgrade' }
@@ -169,7 +171,7 @@ export class Linking {
     return {
       ...life,
       ...secret,
-      pniRegistrationId: request.pniRegistrationId!,
+      pniRegistrationId: hasNumber(account) ? request.pniRegistrationId : undefined,
       name: request.name,
       capabilities: request.capabilities!,
       fetchesMessages: request.fetchesMessages,

@@ -20,7 +20,7 @@ export const linkingRest = (linking: Linking, transfers: Transfers): Bound[] =>
       switch (linkage.kind) {
         case 'linked': {
           const { account, device } = linkage
-          return { status: 200, body: { uuid: account.aci, pni: account.pni, deviceId: device.id } }
+          return { status: 200, body: { uuid: account.aci, pni: account.pni ?? null, deviceId: device.id } }
         }
         case 'full':
           return { status: 411, body: linkage }

@@ -60,7 +60,7 @@ test('a recovery password that is removed meanwhile registers nobody', async (t)
   const hold = rules.sql.hold(/SELECT salt, hash FROM recovery_passwords/)
   const recovering = recover(number, password)
   await hold.reached
-  await rules.sql.write([rules.recovery.forgetting(owner.pni)])
+  await rules.sql.write([rules.recovery.forgetting(owner)])
   hold.release()
   assert.equal((await recovering).kind, 'recovery-refused')
 })
@@ -72,7 +72,7 @@ test('the password of an account that is deleted is gone, and its identity is no
   const again = await registerWith(number, {})
   assert.ok(again.kind === 'registered')
   assert.deepEqual([again.previous, again.account.aci], [undefined, owner.aci])
-  assert.equal(await rules.accounts.formerAci(owner.pni), undefined)
+  assert.equal(await rules.accounts.formerAci(owner.pni!), undefined)
 })
 
 test('R1: a number is one account, with one lock, in every form that reaches it', async (t) => {

@@ -1,6 +1,6 @@
 // Registration recovery passwords: who knows a number's registers it again without a code (signal-api §2.2).
 
-import type { DeviceAddress, E164, Pni } from '../../../wire/types.ts'
+import type { DeviceAddress, E164 } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
 import type { Random } from '../../kit/random.ts'
@@ -37,14 +37,16 @@ export class Recovery {
     await this.#accounts.updateBy(
       caller,
       (account) => ({ ...account }),
-      ({ pni }) => [this.setting(pni, password)],
+      (account) => [this.setting(account, password)],
     )
   }
 
-  /** The statement that sets a number's password. */
-  setting(pni: Pni, password: Uint8Array): Statement {
+  /** The statement that sets a number's password, or that of an account without one, which does not end. */
+  setting({ aci, pni }: Holder, password: Uint8Array): Statement {
     const hash = hashSecret(textOf(password), this.#random)
-    return this.#store.setting(pni, hash, this.#clock.nowMs() + EXPIRE_AFTER_MS)
+    return pni
+      ? this.#store.setting(pni, hash, this.#clock.nowMs() + EXPIRE_AFTER_MS)
+      : this.#store.settingOwn(aci, hash)
   }
 
   /**
@@ -57,31 +59,41 @@ export class Recovery {
     return stored && secretMatches(stored, textOf(password)) ? this.#store.standing(pni, stored) : undefined
   }
 
-  forgetting(pni: Pni): Statement {
-    return this.#store.forgetting(pni)
+  /** The same for an account that is named by its ACI, with a number or without. */
+  async proofOf({ aci, pni }: Holder, password: Uint8Array): Promise<Statement | undefined> {
+    const stored = pni ? await this.#store.read(pni, this.#clock.nowMs()) : await this.#store.readOwn(aci)
+    if (!stored || !secretMatches(stored, textOf(password))) return undefined
+    return pni ? this.#store.standing(pni, stored) : this.#store.standingOwn(aci, stored)
+  }
+
+  forgetting({ aci, pni }: Holder): Statement {
+    return pni ? this.#store.forgetting(pni) : this.#store.forgettingOwn(aci)
   }
 
   /** Whoever proves a number by a code is not bound by what was set before. */
   async verified(e164: E164): Promise<Statement[]> {
     const pni = await this.#accounts.knownPniOf(e164)
-    return pni ? [this.forgetting(pni)] : []
+    return pni ? [this.#store.forgetting(pni)] : []
   }
 
   expire(): Promise<void> {
     return this.#store.expire(this.#clock.nowMs())
   }
 
-  deleted({ pni }: Account): Statement[] {
-    return [this.forgetting(pni)]
+  deleted(account: Account): Statement[] {
+    return [this.forgetting(account)]
   }
 
   renumbered(_: Account, before: Account): Statement[] {
-    return [this.forgetting(before.pni)]
+    return [this.forgetting(before)]
   }
 
-  described({ pni }: Account, { recoveryPassword }: Attributes): Statement[] {
-    return recoveryPassword ? [this.setting(pni, recoveryPassword)] : []
+  described(account: Account, { recoveryPassword }: Attributes): Statement[] {
+    return recoveryPassword ? [this.setting(account, recoveryPassword)] : []
   }
 }
+
+/** By what a password is kept. */
+type Holder = Pick<Account, 'aci' | 'pni'>
 
 const textOf = (password: Uint8Array): string => Buffer.from(password).toString('hex')

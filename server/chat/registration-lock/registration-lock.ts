@@ -6,7 +6,7 @@ import type { Clock } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
 import type { Limits } from '../../kit/limits.ts'
 import type { Random } from '../../kit/random.ts'
-import { type Account, deviceOf } from '../accounts/account.ts'
+import { type Account, deviceOf, numbered } from '../accounts/account.ts'
 import { type Accounts, allDevicesOf } from '../accounts/accounts.ts'
 import { withLockedPassword } from '../accounts/device-password.ts'
 import { canonicalForm } from '../accounts/number-forms.ts'
@@ -43,9 +43,10 @@ export class RegistrationLock {
     this.#options = options
   }
 
+  /** Refuses (400) for an account without a number. */
   async set(caller: DeviceAddress, token: string): Promise<void> {
     const registrationLock = hashSecret(token, this.#options.random)
-    await this.#options.accounts.updateBy(caller, (account) => ({ ...account, registrationLock }))
+    await this.#options.accounts.updateBy(caller, (account) => ({ ...numbered(account), registrationLock }))
   }
 
   async clear(caller: DeviceAddress): Promise<void> {
@@ -66,9 +67,9 @@ export class RegistrationLock {
   async check(account: Account, token: string | undefined, provenBy: ProvenBy): Promise<Locked | undefined> {
     const { limits } = this.#options
     if (!this.#isLocked(account)) return undefined
-    if (token) await limits.take('pin', canonicalForm(account.e164))
+    if (token) await limits.take('pin', canonicalForm(numbered(account).e164))
     if (!opens(account, token)) return this.#refuse(account, token, provenBy)
-    await limits.clear('pin', canonicalForm(account.e164))
+    await limits.clear('pin', canonicalForm(numbered(account).e164))
     return undefined
   }
 
@@ -80,8 +81,8 @@ export class RegistrationLock {
     const stillLocked = (account: Account) => this.#isLocked(account) && !opens(account, token)
     const lock = (account: Account) =>
       stillLocked(account) ? { ...account, devices: account.devices.map(withLockedPassword) } : undefined
-    const account = await accounts.update(seen.aci, lock, ({ pni }) =>
-      keepsRecovery ? [] : [recovery.forgetting(pni)],
+    const account = await accounts.update(seen.aci, lock, (changed) =>
+      keepsRecovery ? [] : [recovery.forgetting(changed)],
     )
     if (!stillLocked(account)) return undefined
     this.#options.events.registrationLockHeld()

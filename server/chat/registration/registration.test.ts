@@ -12,6 +12,7 @@ import { newNumber, sampleDevice } from '../../../test/sample-account.ts'
 import { keysRoutes } from '../../../wire/rest/keys.ts'
 import type { Registration as RegistrationRequest } from '../../../wire/rest/registration.ts'
 import type { E164 } from '../../../wire/types.ts'
+import { numbered } from '../accounts/account.ts'
 import { Admission } from '../admission/admission.ts'
 import { queueOf } from '../messages/store.ts'
 import { Registration } from './registration.ts'
@@ -40,7 +41,7 @@ test('a new account is what its device said, and its device may authenticate', a
   assert.equal(account?.aci, aci)
   assert.equal(account?.e164, number)
   assert.deepEqual(Buffer.from(account!.aciIdentityKey), Buffer.from(keys.aci.pair.publicKey.serialize()))
-  assert.deepEqual(Buffer.from(account!.pniIdentityKey), Buffer.from(keys.pni.pair.publicKey.serialize()))
+  assert.deepEqual(Buffer.from(account!.pniIdentityKey!), Buffer.from(keys.pni.pair.publicKey.serialize()))
   const [device] = account!.devices
   assert.deepEqual(
     [device?.registrationId, device?.pniRegistrationId, device?.userAgent, device?.lastSeenMs],
@@ -113,12 +114,12 @@ test('registrations of one number at once leave one account, with the keys of th
   const versions = accounts.map(({ version }) => version).sort()
   assert.deepEqual(versions, [1, 2, 3, 4, 5, 6, 7, 8])
   const last = accounts.findIndex(({ version }) => version === 8)
-  const { aci, pni } = accounts[last]!
+  const { aci, pni } = numbered(accounts[last]!)
   for (const id of [aci, pni]) {
     const identity = id === aci ? 'aciIdentityKey' : 'pniIdentityKey'
     const taken = await rules.keys.take({ kind: 'device', device: { aci, deviceId: 1 } }, id, undefined)
     assert.ok(taken.kind === 'taken')
-    assert.deepEqual(Buffer.from(taken.identityKey), Buffer.from(accounts[last]![identity]))
+    assert.deepEqual(Buffer.from(taken.identityKey), Buffer.from(accounts[last]![identity]!))
   }
   for (const index of accounts.keys()) {
     const password = `password ${index}`

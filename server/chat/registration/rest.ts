@@ -6,7 +6,6 @@ import type { Registration } from './registration.ts'
 
 const REFUSED = {
   'foreign-session': 400,
-  'not-offered': 400,
   unverified: 401,
   'recovery-refused': 403,
   'transfer-possible': 409,
