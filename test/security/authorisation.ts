@@ -240,6 +240,7 @@ export const RPC_AUTHORISATION: Readonly<Record<string, Readonly<Record<string, 
      GetUploadForm CopyMedia ListMedia DeleteMedia DeleteAll`,
   ),
   'org.signal.chat.calling.Calling': all('any device', 'GetCallingRelays'),
+  'org.signal.chat.purchase.LoginPurchase': all('nobody known', 'CreateLoginReceiptCredential'),
   'org.signal.chat.calling.quality.CallQuality': all('nobody known', 'SubmitCallQualitySurvey'),
   'org.signal.chat.challenge.Challenge': all('any device', 'HandleChallengeResponse'),
   'org.signal.chat.credentials.Credentials': all(

@@ -17,6 +17,17 @@ import { Constellation } from '../constellation.ts'
 const NOBODYS: Readonly<Record<string, string>> = {
   migrations: 'the schema',
   verification_sessions: 'ten minutes, or the registration that uses one up',
+  captcha_spent: 'its expiry: whose a captcha was nobody knows',
+  code_breakers: 'its expiry: it names prefixes of numbers',
+  code_budgets: 'its expiry: it counts, and names numbers and addresses by their keyed hashes',
+  code_cohorts: 'its expiry: it counts by prefix and hour',
+  invites: 'a month after its end; for whom it was goes with its last use',
+  invite_codes:
+    'half an hour, or the registration of the number; one that the operator told, the end of its invite',
+  invite_sessions: 'a day, or the registration that uses one up',
+  invite_receipts: 'its invite: whose a receipt is the server does not know',
+  redeemed_login_receipts: 'its expiry: a receipt names nobody',
+  registration_switches: 'the operator',
   shared_contents: 'the last message that shares it',
   restore_requests: 'ten minutes',
   avatar_places: 'its expiry: whose an avatar is the server does not know',

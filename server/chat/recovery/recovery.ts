@@ -80,8 +80,8 @@ export class Recovery {
     return this.#store.expire(this.#clock.nowMs())
   }
 
-  deleted(account: Account): Statement[] {
-    return [this.forgetting(account)]
+  deleted({ aci, pni }: Account): Statement[] {
+    return [this.#store.forgettingOwn(aci), ...(pni ? [this.#store.forgetting(pni)] : [])]
   }
 
   renumbered(_: Account, before: Account): Statement[] {
