@@ -25,7 +25,7 @@ const NOBODYS: Readonly<Record<string, string>> = {
   invite_codes:
     'half an hour, or the registration of the number; one that the operator told, the end of its invite',
   invite_sessions: 'a day, or the registration that uses one up',
-  invite_receipts: 'its invite: whose a receipt is the server does not know',
+  invite_receipts: 'a month after its invite: whose a receipt is the server does not know',
   redeemed_login_receipts: 'its expiry: a receipt names nobody',
   registration_switches: 'the operator',
   shared_contents: 'the last message that shares it',

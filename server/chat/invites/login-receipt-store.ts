@@ -1,5 +1,13 @@
 import type { Sql, Statement } from '../../kit/sql/sql.ts'
 
+export type GivenReceipt = {
+  readonly inviteId: string
+  readonly requestHash: Uint8Array
+  readonly expirationSeconds: number
+  /** Until then the same request gets the same. */
+  readonly forgetAtMs: number
+}
+
 /** Owns the tables of receipts for accounts without a number. */
 export class LoginReceiptStore {
   readonly #sql: Sql
@@ -19,17 +27,16 @@ export class LoginReceiptStore {
 
   /** Notes a receipt together with what pays it; false if that, or the request, was used already. */
   async issue(
-    inviteId: string,
-    requestHash: Uint8Array,
-    expirationSeconds: number,
+    { inviteId, requestHash, expirationSeconds, forgetAtMs }: GivenReceipt,
     payment: Statement,
   ): Promise<boolean> {
     const written = await this.#sql.write([
       payment,
       {
-        sql: `INSERT INTO invite_receipts (invite_id, request_hash, expiration_seconds) VALUES ($1, $2, $3)
+        sql: `INSERT INTO invite_receipts (invite_id, request_hash, expiration_seconds, forget_at_ms)
+              VALUES ($1, $2, $3, $4)
               ON CONFLICT (invite_id, request_hash) DO NOTHING`,
-        args: [inviteId, requestHash, expirationSeconds],
+        args: [inviteId, requestHash, expirationSeconds, forgetAtMs],
         must: 1,
       },
     ])
@@ -54,14 +61,11 @@ export class LoginReceiptStore {
     }
   }
 
-  /** Receipts that ended cannot be used again; requests go with their invites. */
+  /** Receipts that ended cannot be used again. */
   async expire(nowMs: number): Promise<void> {
     await this.#sql.write([
       { sql: 'DELETE FROM redeemed_login_receipts WHERE expires_at_ms <= $1', args: [nowMs] },
-      {
-        sql: 'DELETE FROM invite_receipts WHERE invite_id NOT IN (SELECT invite_id FROM invites)',
-        args: [],
-      },
+      { sql: 'DELETE FROM invite_receipts WHERE forget_at_ms <= $1', args: [nowMs] },
     ])
   }
 }

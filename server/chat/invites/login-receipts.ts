@@ -14,6 +14,7 @@ import type { Issuer } from '../credentials/issuer.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Invites } from './invites.ts'
 import { LoginReceiptStore } from './login-receipt-store.ts'
+import { type Invite, LISTED_AFTER_MS } from './store.ts'
 
 /** Clients demand this level, and that it ends so long after the purchase, at the start of a day. */
 const LEVEL = 300n
@@ -52,7 +53,7 @@ export class LoginReceipts {
     const digest = createHash('sha256').update(mustBeRequest(request)).digest()
     const invite = await invites.known(code)
     if (!invite || invite.number !== undefined) return { kind: 'no-invite' }
-    const expirationSeconds = await this.#spend(invite.id, digest)
+    const expirationSeconds = await this.#spend(invite, digest)
     if (expirationSeconds === undefined) return { kind: invites.isOver(invite) ? 'no-invite' : 'used-up' }
     const credential = await issuer.receipt(request, expirationSeconds, LEVEL)
     if (!credential) throw noRequest()

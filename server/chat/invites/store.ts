@@ -26,7 +26,7 @@ export type NumberCode = {
 export type Tried = { readonly inviteId: string; readonly digest: Uint8Array }
 
 /** What is over is kept so long for the operator's list. */
-const LISTED_AFTER_MS = 30 * DAY_MS
+export const LISTED_AFTER_MS = 30 * DAY_MS
 
 /** Owns the tables of invites. */
 export class InviteStore {

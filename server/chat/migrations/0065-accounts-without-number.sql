@@ -65,6 +65,7 @@ CREATE TABLE invite_receipts (
   invite_id TEXT NOT NULL,
   request_hash BYTEA NOT NULL,
   expiration_seconds BIGINT NOT NULL,
+  forget_at_ms BIGINT NOT NULL,
   PRIMARY KEY (invite_id, request_hash)
 );
 
