@@ -78,19 +78,15 @@ export class LoginReceipts {
   }
 
   /** When the receipt ends; nothing if there is nothing left to pay it with. */
-  async #spend(inviteId: string, digest: Uint8Array): Promise<number | undefined> {
+  async #spend({ id, expiresAtMs }: Invite, requestHash: Uint8Array): Promise<number | undefined> {
     const { invites, clock } = this.#options
-    const known = await this.#store.issued(inviteId, digest)
+    const known = await this.#store.issued(id, requestHash)
     if (known !== undefined) return known
     const expirationSeconds = startOfDaySeconds(clock.nowMs()) + LASTS_DAYS * DAY_SECONDS
-    const written = await this.#store.issue(
-      inviteId,
-      digest,
-      expirationSeconds,
-      invites.consumption(inviteId),
-    )
+    const given = { inviteId: id, requestHash, expirationSeconds, forgetAtMs: expiresAtMs + LISTED_AFTER_MS }
+    const written = await this.#store.issue(given, invites.consumption(id))
     // Somebody may have asked the same at the same moment.
-    return written ? expirationSeconds : this.#store.issued(inviteId, digest)
+    return written ? expirationSeconds : this.#store.issued(id, requestHash)
   }
 }
 
