@@ -1,6 +1,8 @@
 // A bucket that is away, that answers in pieces, or that is full: clients are told to come again, and nothing is lost.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { authorizationOf, Https } from '../client/https.ts'
 import { fullProfile, ProfileKeys, profileBody } from '../client/profile-keys.ts'
 import { register } from '../client/register.ts'
@@ -8,6 +10,7 @@ import { SignalClient } from '../client/signal-client.ts'
 import { formOf, TusClient } from '../client/tus.ts'
 import { Constellation } from '../constellation.ts'
 import { Dice } from '../crash/dice.ts'
+import { temporaryFolder } from '../engines.ts'
 import { sharedSwift } from '../swift.ts'
 import { until } from '../within.ts'
 import { bucketConfig } from './bucket-config.ts'
@@ -129,7 +132,7 @@ onBucket('a bucket that is full is 507, and takes more when it has room (F2)', a
 
 onBucket(
   'a server starts without its bucket, and says in one sentence what the bucket refuses',
-  async (access) => {
+  async (access, t) => {
     const line = await FaultyLine.open(Number(new URL(access.endpoint).port))
     await line.cut()
     const behind = { ...access, endpoint: `http://127.0.0.1:${line.port}` }
@@ -151,5 +154,10 @@ onBucket(
       /files\.s3: the bucket "not-there" .* is not there\./,
     )
     await assert.rejects(start({ secretAccessKey: 'guessed' }), /refuses the access key, its secret/)
+    const secretAccessKeyFile = join(await temporaryFolder(t), 'secret')
+    await writeFile(secretAccessKeyFile, `${access.secretAccessKey}\n`)
+    const { secretAccessKey: _, ...rest } = access
+    const inFile = { store: 's3', s3: { ...rest, secretAccessKeyFile } }
+    await (await Constellation.open({ config: { files: inFile } })).close()
   },
 )

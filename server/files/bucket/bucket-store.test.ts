@@ -173,25 +173,26 @@ onBucket(
   },
 )
 
-/** Does what it is asked for and loses the answer, the first time for each of these. */
-async function openForgetful(
+type Passing = { readonly method: string; readonly query: string; readonly condition: string | undefined }
+
+/** Passes on what it is asked; `answers` may answer in the bucket's place, once that has answered. */
+async function openBetween(
   t: TestContext,
   access: S3Access,
-  loses: (method: string, url: string) => boolean,
-) {
+  answers: (passing: Passing) => 'lost' | number | undefined,
+): Promise<string> {
   const { port } = new URL(access.endpoint)
-  const lost: string[] = []
   const server = createServer((asked, answer) => {
     const { method = '', url = '', headers } = asked
+    const query = (url.split('?')[1] ?? '').replace(/=[^&]*/g, '')
+    const instead = answers({ method, query, condition: headers['if-none-match'] })
     const passing = request({ host: '127.0.0.1', port, method, path: url, headers }, (answered) => {
-      const what = `${method} ${url.split('?')[1]?.replace(/=[^&]*/g, '') ?? ''}`
-      if (loses(method, url) && !lost.includes(what)) {
-        lost.push(what)
-        answered.resume().once('end', () => answer.destroy())
-      } else {
-        answer.writeHead(answered.statusCode!, answered.headers)
-        answered.pipe(answer)
-      }
+      if (instead === undefined) answered.pipe(answer.writeHead(answered.statusCode!, answered.headers))
+      else
+        answered.resume().once('end', () => {
+          if (instead === 'lost') answer.destroy()
+          else answer.writeHead(instead).end()
+        })
     })
     // Swift sends a body with its 404 to HEAD.
     passing.on('error', () => {})
@@ -202,14 +203,20 @@ async function openForgetful(
     server.close()
     server.closeAllConnections()
   })
-  return { lost, endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 for (const partBytes of [100, 10_000])
   inParts(
     `answers that are lost change nothing: what was done is not done twice (${partBytes})`,
     async (access, t) => {
-      const { endpoint, lost } = await openForgetful(t, access, () => true)
+      const lost: string[] = []
+      const endpoint = await openBetween(t, access, ({ method, query }) => {
+        const what = `${method} ${query}`
+        if (lost.includes(what)) return undefined
+        lost.push(what)
+        return 'lost'
+      })
       const { store, leftovers, bucket, clock } = await openBucket(t, { ...access, endpoint }, { partBytes })
       const stored = await (await put(store, KEY, patterned(450))).finish()
       assert.equal(stored.length, 450)
@@ -235,4 +242,43 @@ onBucket('the place of a folder is made where there is none', async (access, t) 
   t.after(() => rm(parent, { recursive: true, force: true }))
   await openBucket(t, access, { folder: join(parent, 'a', 'b') })
   assert.deepEqual((await readdir(join(parent, 'a', 'b'))).sort(), ['direct', 'uploads'])
+})
+
+onBucket(
+  'a bucket is asked to overwrite nothing, until it says that it does not know how',
+  async (access, t) => {
+    const conditions: (string | undefined)[] = []
+    const endpoint = await openBetween(t, access, ({ method, condition }) => {
+      if (method === 'PUT') conditions.push(condition)
+      return undefined
+    })
+    const { store } = await openBucket(t, { ...access, endpoint })
+    for (const key of [KEY, 'attachments/other']) await (await put(store, key, patterned(10))).finish()
+    assert.deepEqual(conditions, ['*', undefined, undefined])
+  },
+)
+
+onBucket('what a bucket refuses to overwrite is there already, and the upload is gone', async (access, t) => {
+  const endpoint = await openBetween(t, access, ({ method, condition }) =>
+    method === 'PUT' && condition === '*' ? 412 : undefined,
+  )
+  const { store, leftovers } = await openBucket(t, { ...access, endpoint })
+  await assert.rejects((await put(store, KEY, patterned(10))).finish(), refusedAs('exists'))
+  assert.deepEqual(await leftovers(), [])
+})
+
+onBucket('of what is put at the bucket only the length that was said is taken', async (access, t) => {
+  const { store, bucket } = await openBucket(t, access, { sends: { gets: false, puts: true } })
+  const url = (await store.addresses.toPut(KEY, 5))!
+  const place = new URL(url).pathname.split('/').slice(2).join('/')
+  const come = (text: string) =>
+    bucket.put(
+      { key: place, madeBy: 'a bucket that compares no lengths', onlyNew: false },
+      bodyOf(text),
+      NO_DIGEST,
+    )
+  await come('longer')
+  assert.equal(await store.stat(KEY), undefined)
+  await come('right')
+  assert.equal((await store.stat(KEY))?.length, 5)
 })
