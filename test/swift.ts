@@ -52,9 +52,7 @@ export async function startSwift(): Promise<Swift | undefined> {
       throw new Error('CI allows no skip, but OpenStack Swift is not installed')
     return undefined
   }
-  const folder = mkdtempSync(join(process.env['HELIO_SWIFT_TMP'] ?? tmpdir(), 'helio-swift-'))
-  if (!hasAttributes(folder))
-    throw new Error(`${folder} has no user attributes; HELIO_SWIFT_TMP names another folder`)
+  const folder = newFolder()
   const ports = await freePorts(5)
   configure(folder, ports)
   const [proxy = 0, smallPartsProxy = 0, account = 0, containers = 0, object = 0] = ports
@@ -91,7 +89,16 @@ export async function startSwift(): Promise<Swift | undefined> {
 const isInstalled = () =>
   [...PROGRAMS, 'setpriv', PYTHON].every((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0)
 
-/** Swift keeps what it knows of an object in attributes of its file (`xattr_size` 4 KiB is enough for ours). */
+/** On the first file system that has attributes of users: Swift keeps in them what it knows of an object. */
+function newFolder(): string {
+  for (const parent of [tmpdir(), '/var/tmp', join(import.meta.dirname, '..', 'node_modules')]) {
+    const folder = mkdtempSync(join(parent, 'helio-swift-'))
+    if (hasAttributes(folder)) return folder
+    rmSync(folder, { recursive: true })
+  }
+  throw new Error('Swift needs a file system with user attributes; TMPDIR can name one')
+}
+
 const hasAttributes = (folder: string) =>
   spawnSync(PYTHON, ['-c', 'import os,sys; os.setxattr(sys.argv[1], "user.swift", b"x" * 1024)', folder])
     .status === 0

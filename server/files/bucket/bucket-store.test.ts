@@ -179,7 +179,7 @@ type Passing = { readonly method: string; readonly query: string; readonly condi
 async function openBetween(
   t: TestContext,
   access: S3Access,
-  answers: (passing: Passing) => 'lost' | number | undefined,
+  answers: (passing: Passing) => 'lost' | 'held' | number | undefined,
 ): Promise<string> {
   const { port } = new URL(access.endpoint)
   const server = createServer((asked, answer) => {
@@ -191,7 +191,7 @@ async function openBetween(
       else
         answered.resume().once('end', () => {
           if (instead === 'lost') answer.destroy()
-          else answer.writeHead(instead).end()
+          else if (instead !== 'held') answer.writeHead(instead).end()
         })
     })
     // Swift sends a body with its 404 to HEAD.
@@ -282,3 +282,37 @@ onBucket('of what is put at the bucket only the length that was said is taken', 
   await come('right')
   assert.equal((await store.stat(KEY))?.length, 5)
 })
+
+onBucket('an object is there although every answer to its PUT was lost', async (access, t) => {
+  const endpoint = await openBetween(t, access, ({ method, condition }) =>
+    method === 'PUT' && condition === undefined ? 'lost' : undefined,
+  )
+  const { store, leftovers } = await openBucket(t, { ...access, endpoint })
+  const stored = await (await put(store, KEY, patterned(10))).finish()
+  assert.deepEqual(await store.stat(KEY), stored)
+  assert.deepEqual(await leftovers(), [])
+})
+
+inParts(
+  'who resumes does not wait for a part on its way to the bucket, and loses nothing of it',
+  async (access, t) => {
+    const sending = Promise.withResolvers<void>()
+    let holds = true
+    const endpoint = await openBetween(t, access, ({ query }) => {
+      if (!holds || !query.startsWith('partNumber')) return undefined
+      sending.resolve()
+      return 'held'
+    })
+    const { store } = await openBucket(t, { ...access, endpoint }, { partBytes: 100 })
+    const upload = await store.begin(KEY, 1000)
+    const appending = upload.append(pieces(patterned(250)))
+    await sending.promise
+    holds = false
+    const later = await store.resume(KEY)
+    assert.equal(await appending, 250, 'all of it had come')
+    assert.equal(later?.offset, 250)
+    await later.append(pieces(patterned(250, 250)))
+    await later.finish()
+    assert.ok(patterned(500).equals(await gather(store.read(KEY))))
+  },
+)
