@@ -54,10 +54,14 @@ async function refusal(session: ClientHttp2Session, { method, path, headers }: R
   stream.on('error', () => {}) // what could not be sent any more
   const told = once(stream, 'response')
   stream.end(BODY)
-  stream.resume()
+  let bytes = 0
+  stream.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+  })
   const closed = once(stream, 'close')
   const [head] = await within(told, `the answer to ${method} ${path}`, 5000)
   await within(closed, `the end of ${method} ${path}`, 5000)
+  assert.equal(bytes, Number(head['content-length'] ?? 0), 'the answer came whole')
   return head[':status']
 }
 
