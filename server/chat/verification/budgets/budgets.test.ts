@@ -256,17 +256,14 @@ test('budgets are on once codes cost money, unless they are turned off, which is
   const { sql, clock, events } = await openRules(t)
   let warnings = 0
   const told = { ...events, budgetsOff: () => void warnings++ }
-  const opens = (registration: object) => openWith(configSchema.parse({ registration }))
-  const withSender = (registration: object) => {
-    const config = configSchema.parse({ registration })
-    const senders = ['console', 'paid'] as typeof config.registration.senders
-    return openWith({ ...config, registration: { ...config.registration, senders } })
-  }
-  const openWith = (config: Parameters<typeof openBudgets>[0]) =>
-    openBudgets(config, { sql, clock, events: told, secret: Buffer.alloc(32) }) !== undefined
+  const opens = (registration: object) =>
+    openBudgets(configSchema.parse({ registration }), {
+      ...{ sql, clock, events: told, secret: Buffer.alloc(32) },
+    }) !== undefined
+  const paid = { senders: ['webhook', 'console'] }
   assert.deepEqual([opens({}), opens({ budgets: 'off' }), opens({ budgets: 'on' })], [false, false, true])
-  assert.deepEqual([withSender({}), withSender({ budgets: 'on' })], [true, true])
+  assert.deepEqual([opens(paid), opens({ ...paid, budgets: 'on' })], [true, true])
   assert.equal(warnings, 0)
-  assert.equal(withSender({ budgets: 'off' }), false)
+  assert.equal(opens({ ...paid, budgets: 'off' }), false)
   assert.equal(warnings, 1)
 })
