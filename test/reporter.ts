@@ -21,7 +21,9 @@ function lineOf({ type, data }: TestEvent): ReportLine | undefined {
   if (type === 'test:dequeue') return { began: data.name }
   if (type === 'test:complete') return { over: data.name }
   if (type !== 'test:pass' && type !== 'test:fail') return undefined
-  return data.details.type === 'suite' ? undefined : outcome(data, type === 'test:pass')
+  const line = outcome(data, type === 'test:pass')
+  // A suite is its tests; of one that is skipped nobody else would tell.
+  return data.details.type === 'suite' && line.outcome !== 'skipped' ? undefined : line
 }
 
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
