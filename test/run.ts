@@ -160,6 +160,9 @@ async function runAll(files: readonly string[]): Promise<FileResult[]> {
   return results
 }
 
+/** What lies beside the repository is not in a stranger's clone, and nothing could install it there. */
+const liesBeside = ({ reason }: TestLine) => reason?.startsWith('../') === true
+
 /** Says what counts, and gives the exit code. */
 function conclude(results: readonly FileResult[]): number {
   const skipped = results.flatMap(({ file, tests }) =>
@@ -171,8 +174,8 @@ function conclude(results: readonly FileResult[]): number {
   for (const { file, name, reason } of skipped)
     say(`skipped: ${file}: ${name}${reason ? ` (${reason})` : ''}`)
   if (skipped.length > 0) say(`${plural(skipped.length, 'test')} skipped`)
-  const unallowed = MUST_RUN_ALL ? skipped.length : 0
-  if (unallowed > 0) say('CI=true allows no skip: each counts as failed')
+  const unallowed = MUST_RUN_ALL ? skipped.filter((one) => !liesBeside(one)).length : 0
+  if (unallowed > 0) say('CI=true allows no skip of what can be installed: each counts as failed')
   if (results.length === 0) say('no test file was chosen')
   say(`${count(results, 'passed')} passed, ${failed + unallowed} failed`)
   return failed + unallowed > 0 || results.length === 0 ? 1 : 0
