@@ -93,6 +93,8 @@ export async function openServices(
           elsewhere: [storage.belongings],
           captcha: settings.remote ? remoteVerifier(ground, settings.remote) : captcha?.verifier,
           push: gateway,
+          webPushKey:
+            gateway && config.push.web.enabled === 'on' ? ground.secrets.vapid.publicKey : undefined,
           challengePush: challengePushOf(ground, gateway),
           ...(files && { avatars: files.avatars, backupObjects: files.backupObjects }),
         }),

@@ -109,6 +109,8 @@ export type CapabilitiesOptions = {
   readonly challengePush?: ChallengePush | undefined
   /** Wakes devices; without it they come by themselves. */
   readonly push?: PushGateway | undefined
+  /** The public key of Web Push (base64url), if that is offered. */
+  readonly webPushKey?: string | undefined
   /** Removes avatars that nobody names any more; without it they wait. */
   readonly avatars?: AvatarStore | undefined
   /** Keeps the media of backups; without it there are none. */
@@ -223,7 +225,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
   const discovery = new Discovery({ accounts, limits, clock, random, policy: config.discovery, events })
   const identityCheck = new IdentityCheck(accounts, limits)
   const readers = new Readers({ accounts, receipts, queues, clock, onBug })
-  const devices = new Devices({ accounts, clock, events })
+  const devices = new Devices({ accounts, clock, events, webPushKey: options.webPushKey })
   const waits = new Waits({ bus, clock })
   const linkingStore = new LinkingStore(sql)
   const linking = new Linking({

@@ -2,15 +2,18 @@
 // can have arrived.
 import http from 'node:http'
 import https from 'node:https'
+import type { LookupFunction } from 'node:net'
 
 export type Outgoing = {
   readonly method: 'GET' | 'POST'
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | Uint8Array
   readonly timeoutMs: number
   /** Certificates (PEM) of the authorities that are believed; the host's unless told. */
   readonly ca?: string | undefined
+  /** What names mean; the host's resolver unless told. It is not asked about addresses. */
+  readonly lookup?: LookupFunction
 }
 
 export type OutgoingAnswer = {
@@ -38,7 +41,15 @@ export class NoAnswer extends Error {
 const MAX_ANSWER_BYTES = 65_536
 
 /** Asks once, on a connection of its own. Rejects with `NoAnswer`. */
-export function ask({ method, url, headers, body, timeoutMs, ca }: Outgoing): Promise<OutgoingAnswer> {
+export function ask({
+  method,
+  url,
+  headers,
+  body,
+  timeoutMs,
+  ca,
+  lookup,
+}: Outgoing): Promise<OutgoingAnswer> {
   const target = new URL(url)
   const secure = target.protocol === 'https:'
   return new Promise((resolve, reject) => {
@@ -53,6 +64,7 @@ export function ask({ method, url, headers, body, timeoutMs, ca }: Outgoing): Pr
       agent: false,
       signal: timeout,
       ...(ca !== undefined && { ca }),
+      ...(lookup && { lookup }),
     })
     request.on('error', failed)
     request.once('socket', (socket) =>

@@ -9,6 +9,7 @@ import {
 import { z } from 'zod'
 import { PrivateFolder, SecretsError } from './private-folder.ts'
 import { newUploadKeys, UploadKeyRing, uploadKeysSchema, type WrittenUploadKeys } from './upload-keys.ts'
+import { newVapidKeys, type VapidKeys } from './vapid-keys.ts'
 
 export { SecretsError }
 
@@ -57,6 +58,7 @@ const stored = z.strictObject({
   verificationSecret: symmetricKey,
   captchaSecret: symmetricKey,
   pushSecret: symmetricKey,
+  vapid: z.strictObject({ publicKey: z.base64url(), privateKey: z.base64url() }),
 })
 type Keys = z.output<typeof stored>
 
@@ -74,6 +76,7 @@ const added = z.looseObject({
   verificationSecret: z.unknown().default(newKey),
   captchaSecret: z.unknown().default(newKey),
   pushSecret: z.unknown().default(newKey),
+  vapid: z.unknown().default(newVapidKeys),
 })
 
 function newSecrets(): z.input<typeof stored> {
@@ -103,6 +106,7 @@ function newSecrets(): z.input<typeof stored> {
     verificationSecret: newKey(),
     captchaSecret: newKey(),
     pushSecret: newKey(),
+    vapid: newVapidKeys(),
   }
 }
 
@@ -172,6 +176,11 @@ export class Secrets {
   }
 
   /** Seals challenges and tokens of captchas. */
+  /** `publicKey` is for everybody. */
+  get vapid(): VapidKeys {
+    return this.#keys.vapid
+  }
+
   get pushSecret(): Buffer {
     return this.#keys.pushSecret
   }

@@ -12,7 +12,7 @@ import { pushRest } from './rest.ts'
 
 export type PushOptions = {
   readonly config: Pick<Config, 'push'>
-  readonly secrets: Pick<Secrets, 'pushSecret'>
+  readonly secrets: Pick<Secrets, 'pushSecret' | 'vapid'>
   readonly clock: Clock
   readonly random: Random
   readonly events: PushEvents

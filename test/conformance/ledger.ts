@@ -448,6 +448,9 @@ export const LEDGER: readonly Section[] = [
   {
     title: 'Of our own',
     entries: rest({
+      'GET /v1/heliograph/push/web': done,
+      'PUT /v1/heliograph/push/web': done,
+      'DELETE /v1/heliograph/push/web': done,
       'POST /v1/heliograph/push': done,
       'GET /v1/heliograph/push/health': done,
       'GET /v1/heliograph/discovery': done,

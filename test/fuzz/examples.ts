@@ -170,6 +170,7 @@ const BODIES: Readonly<Record<string, (cast: Cast) => unknown>> = {
     pniRegistrationIds: { 1: 7 },
   }),
   'registration.register': ({ sessionId }) => registrationBody(sessionId),
+  'devices.setWebPush': () => ({ endpoint: 'https://push.example.org/a' }),
   'push.push': () => ({
     pushes: [{ to: { service: 'fcm', token: 'a' }, notice: { kind: 'message', urgent: true } }],
   }),

@@ -175,6 +175,9 @@ export const AUTHORISATION: Readonly<Record<RouteName, Row>> = {
   'registrationLock.set': device(204),
   'registrationLock.clear': device(204),
   // Its credentials are of its own sort: a device's are none (test/conformance/storage-records.test.ts has the others).
+  'devices.webPushKey': device(200),
+  'devices.setWebPush': device(204),
+  'devices.clearWebPush': device(204),
   'push.push': open(401),
   'push.health': open(401),
   'storageRecords.manifest': device(401),

@@ -14,6 +14,12 @@ export const DeviceInfo = z.object({
 export const ApnToken = z.object({ apnRegistrationId: text(4096).min(1) })
 export const GcmToken = z.object({ gcmRegistrationId: text(4096).min(1) })
 
+/** A push subscription (RFC 8030) with its keys (RFC 8291), as browsers and UnifiedPush give it. */
+export const WebSubscription = z.object({
+  endpoint: text(2048).min(1),
+  keys: z.object({ p256dh: base64('url', { oneOf: [65] }), auth: base64('url', { oneOf: [16] }) }).optional(),
+})
+
 export const devicesRoutes = {
   list: route({
     method: 'GET',
@@ -75,6 +81,28 @@ export const devicesRoutes = {
     path: '/v1/accounts/apn',
     auth: 'device',
     summary: 'The calling device is no longer woken through APNs',
+    replies: { 204: nothing },
+  }),
+  webPushKey: route({
+    method: 'GET',
+    path: '/v1/heliograph/push/web',
+    auth: 'device',
+    summary: "Tells the key by which this server's pushes are known (RFC 8292); 404 if it sends none",
+    replies: { 200: json(z.object({ applicationServerKey: text(100) })), 404: nothing },
+  }),
+  setWebPush: route({
+    method: 'PUT',
+    path: '/v1/heliograph/push/web',
+    auth: 'device',
+    summary: 'The calling device is woken through Web Push or UnifiedPush from now on',
+    body: json(WebSubscription),
+    replies: { 204: nothing, 400: nothing, 404: nothing },
+  }),
+  clearWebPush: route({
+    method: 'DELETE',
+    path: '/v1/heliograph/push/web',
+    auth: 'device',
+    summary: 'The calling device fetches by itself from now on',
     replies: { 204: nothing },
   }),
 }

@@ -2,6 +2,7 @@
 import type { Capability, DeviceAddress, DeviceId } from '../../../wire/types.ts'
 import { PRIMARY_DEVICE } from '../../../wire/types.ts'
 import type { Clock } from '../../kit/clock.ts'
+import type { WebSubscription } from '../../kit/push-gateway.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import { type Device, deviceOf } from '../accounts/account.ts'
 import { type Accounts, replaceDevice } from '../accounts/accounts.ts'
@@ -13,6 +14,7 @@ const MAX_NAME_BYTES = 225
 /** `not-own`: a linked device meant another. `primary`: the primary device leaves by deleting the account only. */
 export type Removed = 'removed' | 'not-own' | 'primary'
 export type Renamed = 'renamed' | 'not-found' | 'not-own'
+export type Subscribed = 'subscribed' | 'not-https' | 'not-offered'
 /** A way to wake a device. */
 export type PushService = 'apn' | 'fcm'
 
@@ -20,15 +22,19 @@ export type DevicesOptions = {
   readonly accounts: Accounts
   readonly clock: Clock
   readonly events: ChatEvents
+  /** The public key of Web Push, if it is offered. */
+  readonly webPushKey: string | undefined
 }
 
 export class Devices {
   readonly #accounts: Accounts
   readonly #clock: Clock
+  readonly #webPushKey: string | undefined
   readonly #events: ChatEvents
 
   constructor(options: DevicesOptions) {
     this.#clock = options.clock
+    this.#webPushKey = options.webPushKey
     this.#accounts = options.accounts
     this.#events = options.events
   }
@@ -94,6 +100,30 @@ export class Devices {
       fetchesMessages: false,
       userAgent: agentOf(device, service),
     }))
+  }
+
+  /** How a device knows the pushes that are meant for it: base64url (RFC 8292 §3.2). Nothing if there are none. */
+  get webPushKey(): string | undefined {
+    return this.#webPushKey
+  }
+
+  /** The device is woken at an address of its own choice. What that name means is seen when it is asked. */
+  async setWebPush(caller: DeviceAddress, webPush: WebSubscription): Promise<Subscribed> {
+    if (this.#webPushKey === undefined) return 'not-offered'
+    const url = URL.parse(webPush.endpoint)
+    if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') return 'not-https'
+    await this.#change(caller, (device) => ({
+      ...device,
+      ...{ webPush, apnToken: undefined, fcmToken: undefined, fetchesMessages: false },
+      pushSetAtMs: this.#clock.nowMs(),
+    }))
+    return 'subscribed'
+  }
+
+  async clearWebPush(caller: DeviceAddress): Promise<void> {
+    await this.#change(caller, (device) =>
+      device.webPush ? { ...device, webPush: undefined, fetchesMessages: true } : undefined,
+    )
   }
 
   /** Forgets whatever token there is; the device fetches by itself from now on. */

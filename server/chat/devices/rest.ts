@@ -4,6 +4,7 @@ import { deviceBody } from './device-body.ts'
 import type { Devices } from './devices.ts'
 
 const REMOVED = { removed: 204, 'not-own': 401, primary: 403 } as const
+const SUBSCRIBED = { subscribed: 204, 'not-https': 400, 'not-offered': 404 } as const
 const RENAMED = { renamed: 204, 'not-own': 403, 'not-found': 404 } as const
 
 export const devicesRest = (devices: Devices): Bound[] =>
@@ -31,6 +32,17 @@ export const devicesRest = (devices: Devices): Bound[] =>
     },
     async setApnToken({ caller, body }) {
       await devices.setToken(caller, 'apn', body.apnRegistrationId)
+      return { status: 204 }
+    },
+    async webPushKey() {
+      const applicationServerKey = devices.webPushKey
+      return applicationServerKey ? { status: 200, body: { applicationServerKey } } : { status: 404 }
+    },
+    async setWebPush({ caller, body }) {
+      return { status: SUBSCRIBED[await devices.setWebPush(caller, body)] }
+    },
+    async clearWebPush({ caller }) {
+      await devices.clearWebPush(caller)
       return { status: 204 }
     },
     async clearApnToken({ caller }) {
