@@ -57,7 +57,7 @@ test('without a file and flags, everything runs on loopback out of ./data', () =
     credentials: { senderCertificateDays: 7 },
     calling: { relays: [], ttl: 43_200 },
     discovery: { mode: 'single', maxNumbers: 500 },
-    push: {},
+    push: { web: { enabled: 'on', contact: 'https://localhost', allowed: [] } },
     challenges: { strangersPerDay: 0 },
     limits: {},
     clients: {
