@@ -4,8 +4,8 @@ import { after, before, describe, test } from 'node:test'
 import * as LS from '@signalapp/libsignal-client'
 import { ManualClock } from '../../server/kit/clock.ts'
 import { HTTP_VERSIONS, openNet } from '../client/net.ts'
+import { closeWinding } from '../close-winding.ts'
 import { Constellation } from '../constellation.ts'
-import { until } from '../until.ts'
 
 const HOUR_MS = 3_600_000
 const clock = new ManualClock(Date.now())
@@ -21,18 +21,7 @@ before(async () => {
   }
   server = await Constellation.open({ clock, config: { registration: { budgets: 'on' }, codes } })
 })
-after(async () => {
-  let closed = false
-  const closing = server.close().then(() => {
-    closed = true
-  })
-  // Sockets that libsignal holds are given up after a while, by the clock.
-  await until(() => {
-    clock.advance(20)
-    return closed
-  }, 'the server to be closed')
-  await closing
-})
+after(() => closeWinding(server, clock))
 
 let given = 0
 const newNumber = () => `+4915123${String(100_000 + given++)}`

@@ -6,6 +6,7 @@ import { ManualClock } from '../../server/kit/clock.ts'
 import { Https } from '../client/https.ts'
 import { HTTP_VERSIONS, openNet } from '../client/net.ts'
 import { newNumber } from '../client/register.ts'
+import { closeWinding } from '../close-winding.ts'
 import { Constellation } from '../constellation.ts'
 
 const SESSIONS = '/v1/verification/session'
@@ -16,7 +17,7 @@ let server: Constellation
 before(async () => {
   server = await Constellation.open({ clock })
 })
-after(() => server.close())
+after(() => closeWinding(server, clock))
 
 for (const httpVersion of HTTP_VERSIONS)
   describe(`verification sessions over HTTP/${httpVersion}`, () => {
@@ -147,6 +148,20 @@ for (const httpVersion of HTTP_VERSIONS)
           [404, 0],
           [404, 0],
         ],
+      )
+    })
+
+    test('libsignal is told that a session is over, whatever it wants of it', async () => {
+      const service = await openNet(server.ready, httpVersion).createRegistrationSession({
+        e164: newNumber(),
+      })
+      await service.requestVerification({ transport: 'sms', client: 'ios', languages: [] })
+      clock.advance(TEN_MINUTES_MS)
+      const gone = { code: LS.ErrorCode.RegistrationSessionNotFound }
+      await assert.rejects(service.verifySession(WRONG), gone)
+      await assert.rejects(
+        service.requestVerification({ transport: 'voice', client: 'ios', languages: [] }),
+        gone,
       )
     })
 
