@@ -6,6 +6,7 @@ import { type Account, addressOf, type Device } from '../accounts/account.ts'
 export class Queue implements DeviceAddress {
   readonly aci: Aci
   readonly deviceId: DeviceId
+  readonly deviceCreatedAtMs: number
   /** Where its reader is told of what happens. */
   readonly channel: string
   readonly key: readonly SqlValue[]
@@ -15,6 +16,7 @@ export class Queue implements DeviceAddress {
   constructor(aci: Aci, deviceId: DeviceId, deviceCreatedAtMs: number, isWakeable = false) {
     this.aci = aci
     this.deviceId = deviceId
+    this.deviceCreatedAtMs = deviceCreatedAtMs
     this.isWakeable = isWakeable
     this.channel = `queue:${aci}.${deviceId}.${deviceCreatedAtMs}`
     this.key = [compact(uuidToBytes(aci)), deviceId, deviceCreatedAtMs]

@@ -153,6 +153,11 @@ export class WakeUpStore {
     ])
   }
 
+  /** There is no such device any more, or it fetches by itself. */
+  async remove(wakeUp: WakeUp): Promise<void> {
+    await this.#sql.write([{ sql: `DELETE FROM wake_ups WHERE ${OF}`, args: keyOf(wakeUp) }])
+  }
+
   /** Forgets devices of which nothing is due, and to which nothing went since then. */
   async forget(sinceMs: number): Promise<void> {
     await this.#sql.write([

@@ -262,6 +262,16 @@ test('with its account or its device goes what was due', async (t) => {
   assert.deepEqual(gateway.taken(), [])
 })
 
+test('a phone that leaves because its account goes leaves nothing behind', async (t) => {
+  const { rules, write, accounts, account, phone, wakeUps, sql } = await open(t)
+  const socket = connect(rules, await phone())
+  await write()
+  await accounts.delete(account.aci)
+  socket.end()
+  await wakeUps.idle()
+  assert.deepEqual(await sql.read('SELECT * FROM wake_ups'), [])
+})
+
 test('a few hundred phones are woken at once, and none is forgotten', async (t) => {
   const { rules, accounts, gateway, wakeUps } = await open(t)
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -4,7 +4,7 @@ import type { DeviceId } from '../../../wire/types.ts'
 import type { Clock, Timer } from '../../kit/clock.ts'
 import { DAY_MS } from '../../kit/days.ts'
 import type { Housekeeping } from '../../kit/housekeeping.ts'
-import type { Push, Pushed, PushGateway } from '../../kit/push-gateway.ts'
+import type { Push, PushAddress, Pushed, PushGateway } from '../../kit/push-gateway.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Statement } from '../../kit/sql/sql.ts'
 import { type Account, addressOf, type Device, deviceOf } from '../accounts/account.ts'
@@ -40,6 +40,10 @@ export type WakeUpsOptions = {
   readonly onBug: (error: unknown, where: string) => void
 }
 
+type DeviceLife = Pick<WakeUp, 'aci' | 'deviceId' | 'deviceCreatedAtMs'>
+/** A device that can be woken. */
+type Sleeper = { readonly device: Device; readonly to: PushAddress; readonly queue: Queue }
+
 export class WakeUps implements Waker {
   readonly #options: WakeUpsOptions
   readonly #underWay = new Set<Promise<void>>()
@@ -70,11 +74,11 @@ export class WakeUps implements Waker {
   }
 
   reading(queue: Queue): void {
-    this.#write(this.#options.store.reading(queue))
+    this.#track(this.#options.store.write(this.#options.store.reading(queue)))
   }
 
   left(queue: Queue): void {
-    this.#write(this.#options.store.left(queue, this.#options.clock.nowMs() + URGENT_EVERY_MS))
+    this.#track(this.#left(queue))
   }
 
   deleted({ aci }: Account): Statement[] {
@@ -101,8 +105,20 @@ export class WakeUps implements Waker {
     while (this.#looking || this.#underWay.size > 0) await Promise.all([this.#looking, ...this.#underWay])
   }
 
-  #write(statement: Statement): void {
-    this.#track(this.#options.store.write(statement))
+  /** A device also leaves because its account is deleted: of that nothing may be kept. */
+  async #left(queue: Queue): Promise<void> {
+    const { store, clock, accounts } = this.#options
+    if (!(await this.#sleeper(queue))) return
+    await store.write(store.left(queue, clock.nowMs() + URGENT_EVERY_MS))
+    if (!(await accounts.find(queue.aci))) await store.write(store.clear(queue.aci))
+  }
+
+  /** The device, if it is the one that was meant and can be woken. */
+  async #sleeper({ aci, deviceId, deviceCreatedAtMs }: DeviceLife): Promise<Sleeper | undefined> {
+    const account = await this.#options.accounts.find(aci)
+    const device = account && deviceOf(account, deviceId)
+    const to = device?.createdAtMs === deviceCreatedAtMs ? addressOf(device) : undefined
+    return account && device && to && { device, to, queue: queueOf(account, device) }
   }
 
   #look(): void {
@@ -163,14 +179,12 @@ export class WakeUps implements Waker {
   }
 
   async #wake(wakeUp: WakeUp): Promise<void> {
-    const { accounts, store, gateway } = this.#options
-    const account = await accounts.find(wakeUp.aci)
-    const device = account && deviceOf(account, wakeUp.deviceId)
-    const to = device?.createdAtMs === wakeUp.deviceCreatedAtMs ? addressOf(device) : undefined
-    if (!account || !device || !to || !(await this.#isNeeded(wakeUp, queueOf(account, device))))
-      return store.drop(wakeUp)
-    const push: Push = { to, notice: { kind: 'message', urgent: wakeUp.urgent } }
-    await this.#done(wakeUp, device, await gateway.push(push))
+    const { store, gateway } = this.#options
+    const sleeper = await this.#sleeper(wakeUp)
+    if (!sleeper) return store.remove(wakeUp)
+    if (!(await this.#isNeeded(wakeUp, sleeper.queue))) return store.drop(wakeUp)
+    const push: Push = { to: sleeper.to, notice: { kind: 'message', urgent: wakeUp.urgent } }
+    await this.#done(wakeUp, sleeper.device, await gateway.push(push))
   }
 
   /** Not if the device reads, nor if nothing waits any more. */
