@@ -1,5 +1,5 @@
 // Web Push (RFC 8030, RFC 8291, RFC 8292) and UnifiedPush, which is the same: a push service of the user's choice.
-import webpush, { type RequestOptions } from 'web-push'
+import type { RequestOptions } from 'web-push'
 import type { Clock } from '../../kit/clock.ts'
 import { DAY_SECONDS } from '../../kit/days.ts'
 import { ask, NoAnswer, type OutgoingAnswer, retryAfterSeconds } from '../../kit/outgoing.ts'
@@ -34,6 +34,8 @@ const GONE = [404, 410]
 
 type Authorization = { readonly header: string; readonly untilMs: number }
 
+type Library = typeof import('web-push')['default']
+
 export class WebPush implements Provider<'web'> {
   readonly service = 'web'
   readonly #options: WebPushOptions
@@ -66,9 +68,11 @@ export class WebPush implements Provider<'web'> {
 
   async close(): Promise<void> {}
 
-  #ask(url: URL, subscription: WebSubscription, notice: Notice): Promise<OutgoingAnswer> {
+  async #ask(url: URL, subscription: WebSubscription, notice: Notice): Promise<OutgoingAnswer> {
     const { reach, ca } = this.#options
-    const { headers, body } = this.#request(url, subscription, notice)
+    // 13 MB that a server without such devices does not need.
+    const { default: library } = await import('web-push')
+    const { headers, body } = this.#request(library, url, subscription, notice)
     return ask({
       method: 'POST',
       url: url.href,
@@ -81,13 +85,13 @@ export class WebPush implements Provider<'web'> {
   }
 
   /** Without keys nothing may be said at all, not even encrypted. */
-  #request(url: URL, { endpoint, keys }: WebSubscription, notice: Notice) {
+  #request(library: Library, url: URL, { endpoint, keys }: WebSubscription, notice: Notice) {
     const isMessage = notice.kind === 'message'
     const options: RequestOptions = {
       TTL: isMessage ? MESSAGE_TTL_S : CHALLENGE_TTL_S,
       urgency: isMessage && !notice.urgent ? ('normal' as const) : ('high' as const),
       ...(isMessage && { topic: MESSAGE_TOPIC }),
-      headers: { Authorization: this.#authorization(url.origin) },
+      headers: { Authorization: this.#authorization(library, url.origin) },
       vapidDetails: NO_DETAILS,
     }
     const target = {
@@ -95,8 +99,8 @@ export class WebPush implements Provider<'web'> {
       keys: { p256dh: base64url(keys?.p256dh), auth: base64url(keys?.auth) },
     }
     const details = keys
-      ? webpush.generateRequestDetails(target, JSON.stringify(dataOf(notice)), options)
-      : webpush.generateRequestDetails(target, null, options)
+      ? library.generateRequestDetails(target, JSON.stringify(dataOf(notice)), options)
+      : library.generateRequestDetails(target, null, options)
     const { 'Content-Length': _, ...headers } = details.headers as Record<string, string | number>
     return {
       headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
@@ -105,14 +109,14 @@ export class WebPush implements Provider<'web'> {
   }
 
   /** A signed token costs more than the rest of a push: it is kept for an hour. */
-  #authorization(origin: string): string {
+  #authorization(library: Library, origin: string): string {
     const { clock, keys, contact } = this.#options
     const nowMs = clock.nowMs()
     const known = this.#authorizations.get(origin)
     if (known && known.untilMs > nowMs) return known.header
     if (this.#authorizations.size >= MAX_TOKENS) this.#authorizations.clear()
     const expiresAtS = Math.floor((nowMs + 12 * TOKEN_KEPT_MS) / 1000)
-    const made = webpush.getVapidHeaders(
+    const made = library.getVapidHeaders(
       origin,
       contact,
       keys.publicKey,
