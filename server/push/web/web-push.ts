@@ -1,4 +1,5 @@
 // Web Push (RFC 8030, RFC 8291, RFC 8292) and UnifiedPush, which is the same: a push service of the user's choice.
+import { createRequire } from 'node:module'
 import type { RequestOptions } from 'web-push'
 import type { Clock } from '../../kit/clock.ts'
 import { DAY_SECONDS } from '../../kit/days.ts'
@@ -34,7 +35,7 @@ const GONE = [404, 410]
 
 type Authorization = { readonly header: string; readonly untilMs: number }
 
-type Library = typeof import('web-push')['default']
+type Library = typeof import('web-push')
 
 export class WebPush implements Provider<'web'> {
   readonly service = 'web'
@@ -68,10 +69,10 @@ export class WebPush implements Provider<'web'> {
 
   async close(): Promise<void> {}
 
-  async #ask(url: URL, subscription: WebSubscription, notice: Notice): Promise<OutgoingAnswer> {
+  #ask(url: URL, subscription: WebSubscription, notice: Notice): Promise<OutgoingAnswer> {
     const { reach, ca } = this.#options
     // 13 MB that a server without such devices does not need.
-    const { default: library } = await import('web-push')
+    const library = createRequire(import.meta.url)('web-push') as Library
     const { headers, body } = this.#request(library, url, subscription, notice)
     return ask({
       method: 'POST',
