@@ -1,6 +1,6 @@
 // Files up or down, so many at once, each on a connection that stays open; the server's CPU from before the first to after the last.
 import type { FilesJob, FilesResult } from '../job.ts'
-import { coreBusySeconds, cpuSeconds } from '../proc.ts'
+import { coreBusySeconds, fineCpuSeconds } from '../proc.ts'
 import { FileCalls } from './file-calls.ts'
 import { Samples } from './meter.ts'
 import { type Outcome, transferOf } from './transfers.ts'
@@ -34,7 +34,7 @@ export async function runFiles(job: FilesJob): Promise<FilesResult> {
 }
 
 function reading({ server: { pids, core } }: FilesJob) {
-  const server = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
+  const server = pids.reduce((sum, pid) => sum + fineCpuSeconds(pid), 0)
   const { user, system } = process.cpuUsage()
   return {
     atMs: performance.now(),
