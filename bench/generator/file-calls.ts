@@ -62,8 +62,13 @@ export class FileCalls {
   }
 }
 
-async function send(asked: ClientRequest, body: Buffer | undefined): Promise<void> {
-  for (let at = 0; body && at < body.length; at += PIECE_BYTES)
+/**
+ * The last piece ends the request: an answer that comes while the request has bytes out but no end would leave it, and its connection, waiting for
+ * an event that does not come.
+ */
+async function send(asked: ClientRequest, body: Buffer = Buffer.alloc(0)): Promise<void> {
+  let at = 0
+  for (; at + PIECE_BYTES < body.length; at += PIECE_BYTES)
     if (!asked.write(body.subarray(at, at + PIECE_BYTES))) await once(asked, 'drain')
-  asked.end()
+  asked.end(body.subarray(at))
 }
