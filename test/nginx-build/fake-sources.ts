@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { temporaryFolder } from '../engines.ts'
@@ -12,8 +13,16 @@ const SCRIPT = join(import.meta.dirname, '../../edge/nginx/build/build.sh')
 export const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 export const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-export function build(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync('sh', [SCRIPT, ...args], { encoding: 'utf8' })
+export const build = (...args: string[]) => buildWith({}, ...args)
+
+/** With these programs in the place of the machine's. */
+export function buildWith(programs: Readonly<Record<string, string>>, ...args: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'helio-programs-'))
+  for (const [name, text] of Object.entries(programs))
+    writeFileSync(join(folder, name), text, { mode: 0o755 })
+  const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` }
+  const { status, stdout, stderr } = spawnSync('sh', [SCRIPT, ...args], { encoding: 'utf8', env })
+  rmSync(folder, { recursive: true })
   return { status, stdout, stderr }
 }
 
