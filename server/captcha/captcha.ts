@@ -59,7 +59,7 @@ export async function openCaptcha(options: CaptchaOptions): Promise<Captcha> {
   const { sites, foreign } = settings
   const assets = new Assets()
   const desk = new Desk({ sites, challenges, limits, assets, riddles: kinds, foreign })
-  const riddles = new Riddles(secret, challenges, limits)
+  const riddles = new Riddles({ secret, challenges, limits, onBug })
   const siteVerify = new SiteVerify(sites, challenges, limits)
   const housekeeping = new Housekeeping(clock, onBug)
   housekeeping.every(FORGET_EVERY_MS, 'captcha.forget', () => store.forget(clock.nowMs()))
@@ -69,6 +69,7 @@ export async function openCaptcha(options: CaptchaOptions): Promise<Captcha> {
     async close() {
       await housekeeping.close()
       await work.close()
+      await riddles.close()
     },
   }
 }

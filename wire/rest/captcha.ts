@@ -62,7 +62,7 @@ const riddle = (path: string, summary: string, contentType: string) =>
     limiters: ['captchaRender'],
     params: { challenge: sealed },
     headers: { range: z.string().optional() },
-    replies: { 200: octets(contentType), 206: octets(contentType), 404: nothing, 416: nothing },
+    replies: { 200: octets(contentType), 206: octets(contentType), 404: nothing, 416: nothing, 503: nothing },
   })
 
 export const captchaRoutes = {
