@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { bringPackages } from './packages.ts'
 import type { ReportLine, TestLine } from './reporter.ts'
 
+/** One more than there are cores: many files wait for servers and clocks. */
+const WORKERS = availableParallelism() + 1
 /** A file that takes longer hangs. */
 const FILE_TIMEOUT_MS = 300_000
 /** A single test that takes longer hangs. */
@@ -156,7 +158,7 @@ async function runAll(files: readonly string[]): Promise<FileResult[]> {
       show(result)
     }
   }
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
+  await Promise.all(Array.from({ length: WORKERS }, worker))
   return results
 }
 

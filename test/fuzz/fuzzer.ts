@@ -17,6 +17,7 @@ import {
   RESTORE_TOKEN,
   restoreRequest,
 } from './examples.ts'
+import { isFatal } from './fatal.ts'
 import { complaint, type Probe, send } from './probe.ts'
 import { sampleGroup } from './sample-group.ts'
 
@@ -67,10 +68,6 @@ async function storageAuthorizationOf({ all }: Doors, own: Registered): Promise<
   return basic(username, password)
 }
 const JSON_TYPE = { 'content-type': 'application/json' }
-
-/** What ends the account that calls it. */
-const FATAL = ['DELETE /v1/accounts/me']
-export const isFatal = ({ route }: NamedRoute) => FATAL.includes(`${route.method} ${route.path}`)
 
 export type Case = Omit<Probe, 'headers' | 'named'>
 

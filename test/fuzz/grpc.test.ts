@@ -9,6 +9,7 @@ import { authorizationOf } from '../client/https.ts'
 import { type Registered, register } from '../client/register.ts'
 import { RPCS } from '../services.ts'
 import { exchange } from './doors.ts'
+import { isFatal } from './fatal.ts'
 import { Fuzzer } from './fuzzer.ts'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 150)
@@ -19,8 +20,6 @@ const STATUSES = ['0', '3', '5', '8', '10', '12', '16']
 const FRAMING = [...STATUSES, '13']
 
 /** What ends the account that calls it. */
-const FATAL = ['/org.signal.chat.account.Accounts/DeleteAccount']
-
 let fuzzer: Fuzzer
 /** Calls what is fatal. */
 let victim: Registered
@@ -37,7 +36,7 @@ const framed = (message: Uint8Array): Buffer => {
 }
 
 async function call(service: Service, rpc: Rpc, body: Uint8Array): Promise<string | undefined> {
-  const caller = FATAL.includes(rpc.path) ? victim : fuzzer.cast.own
+  const caller = isFatal(rpc) ? victim : fuzzer.cast.own
   const credentials = service.auth === 'device' ? authorizationOf(caller) : {}
   const headers = { ':method': 'POST', ':path': rpc.path, 'content-type': 'application/grpc', te: 'trailers' }
   const reply = await exchange(fuzzer.doors.session, { ...headers, ...credentials }, body)
