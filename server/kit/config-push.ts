@@ -1,5 +1,28 @@
 import { z } from 'zod'
 
+const providerUrl = z.url({ protocol: /^https$/ }).transform((url) => new URL(url).origin)
+const caFile = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('Certificates (PEM) of authorities that are believed besides the known ones.')
+
+const fcm = z.strictObject({
+  serviceAccountFile: z
+    .string()
+    .min(1)
+    .describe('The key of a service account (JSON), as the Firebase console gives it. A secret: mode 0600.'),
+  projectId: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9:.-]{1,62}$/, 'must be the id of a Firebase project')
+    .optional()
+    .describe('The project of the app, if it is not the one of the service account.'),
+  url: providerUrl
+    .default('https://fcm.googleapis.com')
+    .describe('Where FCM is; another one for tests. Tokens come from `token_uri` of the service account.'),
+  caFile,
+})
+
 export const push = z.strictObject({
   url: z
     .url({ protocol: /^https$/ })
@@ -27,12 +50,11 @@ export const push = z.strictObject({
         .describe(
           'Names and networks (`ntfy.lan`, `192.168.7.0/24`) that may be asked though they are not on the internet.',
         ),
-      caFile: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('Certificates (PEM) of authorities that are believed besides the known ones.'),
+      caFile,
     })
     .prefault({})
     .describe('Web Push and UnifiedPush, for phones without Google.'),
+  fcm: fcm
+    .optional()
+    .describe('Google, for Android phones. Without it they are woken by Web Push, or not at all.'),
 })
