@@ -1,5 +1,6 @@
 // `heliograph invite`: lets people in who hold a link.
 import { z } from 'zod'
+import { isLoopbackHost } from '../kit/address.ts'
 import { type Command, CommandError, readFlags, readNumber, WHERE, WHERE_HELP } from '../kit/command.ts'
 import { loadConfig } from '../kit/config.ts'
 import { askServer } from '../kit/control.ts'
@@ -47,6 +48,8 @@ function lineOf({ id, expiresAtMs, uses, usesLeft, number, note }: Told): string
 
 const times = (uses: number): string => (uses === 1 ? 'once' : `${uses} times`)
 
+const ONLY_HERE = 'It names this host only: with listen.url in the configuration it names what others reach.'
+
 async function screenOf(invite: Made): Promise<string> {
   const { default: qrcode } = await import('qrcode')
   // With colours of its own where there are any: scanners dislike a picture whose dark is light.
@@ -67,6 +70,7 @@ async function screenOf(invite: Made): Promise<string> {
     `  take it back   heliograph invite revoke ${invite.id}`,
     '',
     'Whoever has the link can come in with it. It is shown now, and never again.',
+    ...(isLoopbackHost(new URL(invite.link).hostname) ? [ONLY_HERE] : []),
     '',
   ].join('\n')
 }

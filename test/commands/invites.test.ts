@@ -12,6 +12,7 @@ test('an operator invites, lists and takes back', async () => {
   const say = (...args: string[]) => heliograph(...args, '--data', server.data)
   const shown = await say('invite', 'create', '--uses', '3', '--days', '2', '--note', 'the choir')
   assert.deepEqual([shown.code, shown.err], [0, ''])
+  assert.doesNotMatch(shown.out, /It names this host/)
   const link = /link +(https:\/\/chat\.example\.org\/invite\/[0-9a-z]{32})$/m.exec(shown.out)?.[1]
   assert.ok(link, shown.out)
   assert.match(shown.out, /[▀▄█]{10}/)
@@ -59,6 +60,8 @@ test('what is typed wrong of an invite is told in one sentence', async () => {
     assert.deepEqual([code, out], [1, ''], args.join(' '))
     assert.match(err, sentence)
   }
+  const local = await heliograph('invite', 'create', '--data', server.data)
+  assert.match(local.out, /^It names this host .*listen\.url/m)
 })
 
 test('registration is stopped and started from the command line', async () => {
