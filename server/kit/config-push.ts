@@ -23,6 +23,39 @@ const fcm = z.strictObject({
   caFile,
 })
 
+const tenCharacters = z.string().regex(/^[A-Z0-9]{10}$/, 'must be ten capital letters and digits')
+
+const apns = z
+  .strictObject({
+    keyFile: z
+      .string()
+      .min(1)
+      .describe(
+        'The key (.p8) of the developer portal, or the one of `certificateFile`. A secret: mode 0600.',
+      ),
+    keyId: tenCharacters.optional().describe('The id of the key.'),
+    teamId: tenCharacters.optional().describe('The team that the key is of.'),
+    certificateFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('A certificate (PEM) for the app, in the place of `keyId` and `teamId`.'),
+    topic: z.string().min(1).describe("The app's bundle id."),
+    environment: z
+      .enum(['production', 'sandbox'])
+      .default('production')
+      .describe('`sandbox` for apps that were built by a developer and not by way of Apple.'),
+    url: providerUrl.optional().describe('Where APNs is, if not where `environment` says; for tests.'),
+    caFile,
+  })
+  .refine(
+    ({ keyId, teamId, certificateFile }) =>
+      certificateFile === undefined
+        ? keyId !== undefined && teamId !== undefined
+        : keyId === undefined && teamId === undefined,
+    { message: 'needs keyId and teamId, or a certificateFile, and not both' },
+  )
+
 export const push = z.strictObject({
   url: z
     .url({ protocol: /^https$/ })
@@ -57,4 +90,5 @@ export const push = z.strictObject({
   fcm: fcm
     .optional()
     .describe('Google, for Android phones. Without it they are woken by Web Push, or not at all.'),
+  apns: apns.optional().describe('Apple, for iPhones and iPads. Without it they are not woken.'),
 })

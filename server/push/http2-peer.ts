@@ -7,6 +7,11 @@ const ANSWER_MS = 10_000
 /** For requests that certainly did not arrive. */
 const MAX_TRIES = 3
 
+export type PeerOptions = LineOptions & {
+  /** Whether an answer says that nothing more is taken on its connection. */
+  readonly endsAt?: (answer: LineAnswer) => boolean
+}
+
 type Asking = {
   readonly request: LineRequest
   readonly resolve: (answer: LineAnswer) => void
@@ -21,7 +26,7 @@ type Asking = {
  * provider allows; the others wait. What certainly did not arrive is asked again on another connection.
  */
 export class Http2Peer {
-  readonly #options: LineOptions
+  readonly #options: PeerOptions
   readonly #clock: Clock
   readonly #lines = new Set<Line>()
   #line: Line | undefined
@@ -30,7 +35,7 @@ export class Http2Peer {
   #waiting: Asking[] = []
   #closed = false
 
-  constructor(options: LineOptions) {
+  constructor(options: PeerOptions) {
     this.#options = options
     this.#clock = options.clock
   }
@@ -51,12 +56,6 @@ export class Http2Peer {
     this.#closed = true
     await Promise.allSettled(this.#asked)
     for (const line of this.#lines) line.close()
-  }
-
-  /** The provider said that this connection ends. */
-  leave(): void {
-    this.#line?.close()
-    this.#line = undefined
   }
 
   #tracked(answer: Promise<LineAnswer>): Promise<LineAnswer> {
@@ -102,6 +101,7 @@ export class Http2Peer {
     answer.then(
       (answered) => {
         asking.patience.cancel()
+        if (this.#options.endsAt?.(answered)) line.close()
         asking.resolve(answered)
       },
       (error: NoAnswer) => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../../test/engines.ts'
+import { makeAuthority, makeKey } from '../kit/certificate-maker.ts'
 import { systemClock } from '../kit/clock.ts'
 import { loadConfig } from '../kit/config.ts'
 import { push } from '../kit/config-push.ts'
@@ -41,4 +42,27 @@ test('a service account that is none is one sentence, without what is in it', as
       message: `"push.fcm.serviceAccountFile": ${file} is not the key of a service account (JSON) as the Firebase console gives it.`,
     })
   }
+})
+
+test('a key of Apple that is none, or not of its certificate, is one sentence', async (t) => {
+  const folder = await temporaryFolder(t)
+  const [keyFile, certificateFile] = [join(folder, 'key.p8'), join(folder, 'app.pem')]
+  const shared = { keyFile, topic: 'org.example.app' }
+  const byKey = { ...shared, keyId: 'ABCDEFGHIJ', teamId: 'ABCDEFGHIJ' }
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  for (const text of ['', 'private', rsa.export({ type: 'pkcs8', format: 'pem' })]) {
+    writeFileSync(keyFile, text)
+    await assert.rejects(open({ apns: byKey }), {
+      name: 'ConfigError',
+      message: `"push.apns.keyFile": ${keyFile} is not a key (.p8) of Apple's developer portal.`,
+    })
+  }
+  writeFileSync(keyFile, makeKey())
+  writeFileSync(certificateFile, makeAuthority(createPrivateKey(makeKey()), Date.now()))
+  await assert.rejects(open({ apns: { ...shared, certificateFile } }), {
+    name: 'ConfigError',
+    message: `"push.apns.certificateFile": ${certificateFile} is no certificate (PEM) for the key in ${keyFile}.`,
+  })
+  for (const identity of [{}, { keyId: 'ABCDEFGHIJ' }, { ...byKey, certificateFile }])
+    assert.equal(push.safeParse({ apns: { ...shared, ...identity } }).success, false)
 })

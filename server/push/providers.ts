@@ -1,4 +1,4 @@
-import { rootCertificates } from 'node:tls'
+import { createSecureContext, rootCertificates } from 'node:tls'
 import type { Clock } from '../kit/clock.ts'
 import { type Config, ConfigError } from '../kit/config.ts'
 import { readText } from '../kit/config-secret.ts'
@@ -13,7 +13,7 @@ export type ProvidersOptions = {
 
 /** Those that are configured. Throws `ConfigError` where one can't be used. */
 export async function openProviders(
-  { web, fcm }: Config['push'],
+  { web, fcm, apns }: Config['push'],
   { clock, secrets }: ProvidersOptions,
 ): Promise<Provider[]> {
   const providers: Provider[] = []
@@ -24,6 +24,7 @@ export async function openProviders(
     providers.push(new WebPush({ keys: secrets.vapid, contact, reach: new Reach(allowed), clock, ca }))
   }
   if (fcm) providers.push(await openFcm(fcm, clock))
+  if (apns) providers.push(await openApns(apns, clock))
   return providers
 }
 
@@ -42,6 +43,46 @@ async function openFcm(config: FcmConfig, clock: Clock): Promise<Provider> {
     )
   const ca = authorities('push.fcm.caFile', caFile)
   return new Fcm({ account, projectId: projectId ?? account.projectId, url, clock, ca })
+}
+
+type ApnsConfig = NonNullable<Config['push']['apns']>
+
+const APNS = {
+  production: 'https://api.push.apple.com',
+  sandbox: 'https://api.sandbox.push.apple.com',
+}
+
+async function openApns(config: ApnsConfig, clock: Clock): Promise<Provider> {
+  const { topic, environment, url = APNS[environment], caFile } = config
+  const { Apns } = await import('./apns/apns.ts')
+  const ca = authorities('push.apns.caFile', caFile)
+  return new Apns({ identity: await apnsIdentity(config), topic, url, clock, ca })
+}
+
+async function apnsIdentity({ keyFile, keyId, teamId, certificateFile }: ApnsConfig) {
+  const key = readText('push.apns.keyFile', keyFile)
+  if (certificateFile !== undefined) {
+    const cert = readText('push.apns.certificateFile', certificateFile)
+    if (!fits(cert, key))
+      throw new ConfigError(
+        `"push.apns.certificateFile": ${certificateFile} is no certificate (PEM) for the key in ${keyFile}.`,
+      )
+    return { cert, key }
+  }
+  const { ProviderKey } = await import('./apns/provider-key.ts')
+  const providerKey = await ProviderKey.read(key, keyId!, teamId!)
+  if (!providerKey)
+    throw new ConfigError(`"push.apns.keyFile": ${keyFile} is not a key (.p8) of Apple's developer portal.`)
+  return { providerKey }
+}
+
+function fits(cert: string, key: string): boolean {
+  try {
+    createSecureContext({ cert, key })
+    return true
+  } catch {
+    return false
+  }
 }
 
 function authorities(key: string, file: string | undefined): string | undefined {

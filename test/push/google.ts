@@ -6,7 +6,13 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../server/kit/clock.ts'
-import { type Asked, ProviderStandIn, type Reply, standInFiles } from './provider-stand-in.ts'
+import {
+  type Asked,
+  ProviderStandIn,
+  type Reply,
+  type StandInOptions,
+  standInFiles,
+} from './provider-stand-in.ts'
 
 const PROJECT = 'a-project'
 const EMAIL = 'pusher@a-project.iam.gserviceaccount.com'
@@ -37,7 +43,7 @@ export class Google extends ProviderStandIn {
   #door: Server | undefined
   #tokenUri = ''
 
-  static async open(clock: Clock, options: { maxStreams?: number } = {}): Promise<Google> {
+  static async open(clock: Clock, options: StandInOptions = {}): Promise<Google> {
     const google = new Google(clock, await standInFiles(), options)
     await google.listen()
     await google.#openTokenDoor()

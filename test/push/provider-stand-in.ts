@@ -14,8 +14,9 @@ export type Asked = {
   readonly path: string
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
-  /** The certificate of who asks. */
-  readonly certified: boolean
+  /** SHA-256 of the certificate that whoever asks showed. */
+  readonly certificate: string | undefined
+  readonly nowTrusted: () => void
 }
 export type Reply = {
   readonly status: number
@@ -52,6 +53,12 @@ export async function standInFiles(): Promise<Files> {
   return { key, cert, caPem: readFileSync(caPemFile, 'utf8'), folder }
 }
 
+export type StandInOptions = {
+  readonly maxStreams?: number
+  /** How many streams there may be before somebody has shown who they are. */
+  readonly untilTrusted?: number
+}
+
 export abstract class ProviderStandIn {
   /** What befalls the next requests, instead of or after being looked at. */
   readonly faults: (Fault | undefined)[] = []
@@ -68,22 +75,30 @@ export abstract class ProviderStandIn {
   readonly #sessions = new Set<{ destroy(): void }>()
   #atOnce = 0
 
-  constructor(files: Files, { maxStreams = 100, clientCa }: { maxStreams?: number; clientCa?: string } = {}) {
+  constructor(files: Files, { maxStreams = 100, untilTrusted = maxStreams }: StandInOptions = {}) {
     this.files = files
     this.#server = createSecureServer({
       key: files.key,
       cert: files.cert,
-      settings: { maxConcurrentStreams: maxStreams },
-      ...(clientCa && { ca: clientCa, requestCert: true, rejectUnauthorized: false }),
+      settings: { maxConcurrentStreams: untilTrusted },
+      requestCert: true,
+      rejectUnauthorized: false,
     })
     this.#server.on('session', (session) => {
       this.connections++
       this.#sessions.add(session)
       const connection: Connection = { lastTaken: 0, leftAfter: Number.POSITIVE_INFINITY, connected: true }
-      const certified = (session.socket as TLSSocket).authorized
+      const certificate = (session.socket as TLSSocket).getPeerCertificate().fingerprint256
+      let isTrusted = untilTrusted === maxStreams
+      const nowTrusted = () => {
+        if (!isTrusted) session.settings({ maxConcurrentStreams: maxStreams })
+        isTrusted = true
+      }
       session.on('error', () => {})
       session.once('close', () => this.#sessions.delete(session))
-      session.on('stream', (stream, headers) => this.#read(stream, headers, connection, certified))
+      session.on('stream', (stream, headers) =>
+        this.#read(stream, headers, connection, { certificate, nowTrusted }),
+      )
     })
   }
 
@@ -104,7 +119,12 @@ export abstract class ProviderStandIn {
   /** Whose push it is. */
   protected abstract tokenOf(asked: Asked): string
 
-  #read(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, connection: Connection, certified: boolean) {
+  #read(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    connection: Connection,
+    who: Pick<Asked, 'certificate' | 'nowTrusted'>,
+  ) {
     const parts: Buffer[] = []
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce)
     stream.on('error', () => {})
@@ -112,7 +132,7 @@ export abstract class ProviderStandIn {
     stream.on('data', (part: Buffer) => parts.push(part))
     stream.once('end', () => {
       if (stream.id! > connection.leftAfter || !connection.connected) return
-      const asked = { path: headers[':path'] ?? '', headers, body: Buffer.concat(parts), certified }
+      const asked = { path: headers[':path'] ?? '', headers, body: Buffer.concat(parts), ...who }
       this.requests++
       this.#answer(stream, asked, connection)
     })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { retryAfterSeconds } from '../../kit/outgoing.ts'
 import type { LineAnswer } from '../http2-line.ts'
+import { parsedJson } from '../parsed-json.ts'
 import type { Tried } from '../provider.ts'
 
 const word = z.string().regex(/^[A-Z_]{1,40}$/)
@@ -36,16 +37,8 @@ export function outcomeOf({ status, headers, body }: LineAnswer): FcmOutcome {
 
 /** `code` is FCM's own word for a message that it looked at; `reason` the best that there is. */
 function wordsOf(status: number, body: string): { code: string | undefined; reason: string } {
-  const found = failure.safeParse(parsed(body))
+  const found = failure.safeParse(parsedJson(body))
   const error = found.success ? found.data.error : undefined
   const code = error?.details.find((detail) => detail['@type'] === FCM_ERROR)?.errorCode
   return { code, reason: code ?? error?.status ?? `status ${status}` }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Clock } from '../../kit/clock.ts'
 import { ask } from '../../kit/outgoing.ts'
 import type { MadeToken } from '../kept-token.ts'
+import { parsedJson } from '../parsed-json.ts'
 
 const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging'
 /** Google gives an hour at most. */
@@ -66,7 +67,7 @@ export class ServiceAccount {
       timeoutMs: TIMEOUT_MS,
       ca,
     })
-    const answer = parsed(text)
+    const answer = parsedJson(text)
     const token = given.safeParse(answer)
     if (status === 200 && token.success)
       return { value: token.data.access_token, goodForMs: 1000 * token.data.expires_in }
@@ -84,13 +85,5 @@ export class ServiceAccount {
       .setIssuedAt(nowS)
       .setExpirationTime(nowS + ASSERTION_S)
       .sign(this.#key)
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
