@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -51,6 +52,10 @@ test('the address is checked again, as of when the request came', async (t) => {
   const address = sign('object-1', 1000, 60)
   assert.equal((await put(address.replace('l=1000', 'l=1001'))).status, 403)
   assert.equal((await put(address, 'content', {}, 'POST')).status, 403)
+  const [, e, l] = /e=(\d+)&l=(\d+)/.exec(address)!
+  const posted = ['heliograph-plain-upload-1', 'POST', 'object-1', e, l].join('\n')
+  const signature = createHmac('sha256', plainKey(UPLOAD_KEYS.bearerKey)).update(posted).digest('base64url')
+  assert.equal((await put(`/plain/object-1?e=${e}&l=${l}&s=${signature}`, 'content', {}, 'POST')).status, 403)
   clock.advance(90_000)
   assert.equal((await put(address)).status, 403)
   assert.equal((await put(address, 'content', { [SECONDS_AGO]: '29.999' })).status, 403)

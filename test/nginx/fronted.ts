@@ -81,24 +81,22 @@ export class Fronted {
   static async open(t: TestContext, options: FrontedOptions = {}): Promise<Fronted> {
     const folder = await mkdtemp(join(tmpdir(), 'helio-nginx-'))
     t.after(() => rm(folder, { recursive: true, force: true }))
-    const port = await freePort()
+    const ports = { node: await freePort(), nginx: await freePort() }
     const data = join(folder, 'data')
-    const given = { ...options.config, data, edge: { nginx: { host: '127.0.0.1', port } } }
+    const { listen, files, ...more } = options.config ?? {}
     const parsed = configSchema.parse({
       roles: ['files'],
-      ...given,
-      listen: { ...(options.config?.['listen'] as object), host: '127.0.0.1', port: 0 },
+      ...more,
+      data,
+      listen: { ...(listen as object), host: '127.0.0.1', port: ports.node },
+      files: { ...(files as object), urls: cdnsAt(ports.nginx) },
+      edge: { nginx: { host: '127.0.0.1', port: ports.nginx } },
     })
     const config = { ...parsed, secrets: join(data, 'secrets') }
     const bugs: unknown[] = []
     const log = { ...silentLog, error: (...about: unknown[]) => void bugs.push(about) }
     const platform = await up(config, { log, onFatal: (error) => bugs.push(error) })
-    const ports = { node: Number(new URL(Object.values(platform.ready.urls)[0]!).port), nginx: port }
-    await writeSite({
-      config: { ...config, listen: { ...config.listen, port: ports.node } },
-      folder: join(folder, 'nginx'),
-      binary: NGINX,
-    })
+    await writeSite({ config, folder: join(folder, 'nginx'), binary: NGINX })
     const conf = join(folder, 'nginx', SITE_FILES.http)
     if (options.change) await writeFile(conf, options.change(await readFile(conf, 'utf8')))
     const fronted = new Fronted(folder, platform, await openSecrets(config.secrets), ports, options)
@@ -124,8 +122,8 @@ export class Fronted {
   /** For clients of the suite that find their way by the ready file: everything at nginx. */
   get ready() {
     const url = `https://localhost:${this.ports.nginx}`
-    const cdns = { cdn0: `${url}/cdn0`, cdn2: `${url}/cdn2`, cdn3: `${url}/cdn3` }
-    return { ...this.platform.ready, urls: { ...this.platform.ready.urls, ...cdns, chat: url, storage: url } }
+    const urls = { ...this.platform.ready.urls, ...cdnsAt(this.ports.nginx), chat: url, storage: url }
+    return { ...this.platform.ready, urls }
   }
 
   codeFor(number: string): Promise<string> {
@@ -203,6 +201,11 @@ export class Fronted {
     await this.killNginx('SIGTERM')
     await this.platform.close()
   }
+}
+
+const cdnsAt = (port: number) => {
+  const url = `https://localhost:${port}`
+  return { cdn0: `${url}/cdn0`, cdn2: `${url}/cdn2`, cdn3: `${url}/cdn3` }
 }
 
 const pidsOf = (pid: number): number[] => [

@@ -1,6 +1,7 @@
 // What nginx passes on and what it holds back: who is behind it, who is before it, on both versions of HTTP.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -100,6 +101,29 @@ test('what is not nginx’s own goes through: websockets, and TUS on both versio
     const offset = await tus.offset()
     assert.equal((await tus.append(offset, [bytes.subarray(offset)])).status, 204)
     assert.ok((await fronted.ask('nginx', read(form.key))).body.equals(bytes))
+  }
+})
+
+test('a body that is not nginx’s own reaches the server as it comes', async (t) => {
+  const fronted = await openFronted(t)
+  if (!fronted) return
+  const bytes = randomBytes(400_000)
+  for (const httpVersion of [1, 2] as const) {
+    const tus = new TusClient(fronted.ready, httpVersion, fronted.form(bytes.length))
+    await tus.create({ 'upload-length': String(bytes.length) })
+    const seen = Promise.withResolvers<void>()
+    async function* halting() {
+      yield bytes.subarray(0, 300_000)
+      await seen.promise
+      yield bytes.subarray(300_000)
+    }
+    const appended = tus.append(0, halting())
+    await until('the first of it to be on disk', async () => {
+      const sizes = (await fronted.stored('uploads')).map((path) => statSync(join(fronted.files, path)).size)
+      return sizes.some((size) => size > 200_000)
+    })
+    seen.resolve()
+    assert.equal((await appended).status, 204)
   }
 })
 
