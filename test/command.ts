@@ -4,12 +4,15 @@ import { join } from 'node:path'
 
 const MAIN = join(import.meta.dirname, '..', 'server', 'heliograph.js')
 
+const END_WITHIN_MS = 60_000
+
 export type Said = { readonly code: number; readonly out: string; readonly err: string }
 
 export function heliograph(...args: string[]): Promise<Said> {
   const { promise, resolve } = Promise.withResolvers<Said>()
-  execFile(process.execPath, ['--no-warnings', MAIN, ...args], (error, out, err) => {
-    resolve({ code: error ? Number(error.code) : 0, out, err })
+  const bounds = { timeout: END_WITHIN_MS, killSignal: 'SIGKILL' } as const
+  execFile(process.execPath, ['--no-warnings', MAIN, ...args], bounds, (error, out, err) => {
+    resolve({ code: error ? Number(error.code ?? -1) : 0, out, err })
   })
   return promise
 }

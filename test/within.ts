@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 const LIMIT_MS = 15_000
 
 /** The promise, or an error that names what did not come in time. */
@@ -17,7 +19,8 @@ export async function within<T>(promise: Promise<T>, what: string, limitMs = LIM
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   let late = false
   const look = async () => {
-    while (!late && !(await isSo()));
+    // A look that waits for nothing would keep the timer from ending it.
+    while (!late && !(await isSo())) await setImmediate()
   }
   await within(look(), what).finally(() => {
     late = true

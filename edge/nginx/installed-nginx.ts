@@ -20,7 +20,10 @@ export class NginxError extends Error {
   override readonly name = 'NginxError'
 }
 
-const run = (binary: string, args: readonly string[]) => spawnSync(binary, args, { encoding: 'utf8' })
+const ANSWER_WITHIN_MS = 10_000
+
+const run = (binary: string, args: readonly string[]) =>
+  spawnSync(binary, args, { encoding: 'utf8', timeout: ANSWER_WITHIN_MS })
 
 /** Debian keeps it where only root's PATH leads. */
 export const findNginx = (): string =>

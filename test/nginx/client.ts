@@ -28,6 +28,7 @@ export class Client {
     this.#agent = new Agent({ ca, keepAlive: true, maxSockets: 64, servername: 'localhost' })
   }
 
+  /** Whatever is under way breaks; what is asked then goes over new connections. */
   close(): void {
     this.#agent.destroy()
   }

@@ -1,10 +1,9 @@
 // A file store with a real nginx in front of it, in a folder of its own: two doors to one store.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
-import { availableParallelism, tmpdir } from 'node:os'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { findNginx, installedNginx, NginxError } from '../../edge/nginx/installed-nginx.ts'
@@ -12,6 +11,8 @@ import { SITE_FILES } from '../../edge/nginx/site.ts'
 import { writeSite } from '../../edge/nginx/write-site.ts'
 import { UploadForms } from '../../server/chat/attachments/upload-forms.ts'
 import { systemClock } from '../../server/kit/clock.ts'
+import { Closing } from '../../server/kit/closing.ts'
+import type { Config } from '../../server/kit/config.ts'
 import { configSchema } from '../../server/kit/config-schema.ts'
 import { silentLog } from '../../server/kit/log.ts'
 import { plainAddress, plainKey } from '../../server/kit/plain-addresses.ts'
@@ -21,13 +22,18 @@ import { UploadSignatures } from '../../server/kit/upload-signatures.ts'
 import { type Platform, up } from '../../server/up.ts'
 import type { Form } from '../client/tus.ts'
 import { Outbox } from '../outbox.ts'
-import { until, within } from '../within.ts'
+import { within } from '../within.ts'
 import { type Answer, type Asked, Client } from './client.ts'
+import { HeldPort } from './held-port.ts'
+import { NginxProcess } from './nginx-process.ts'
 
 export const DOORS = ['node', 'nginx'] as const
 export type DoorName = (typeof DOORS)[number]
 
 export type Signing = { readonly maxBytes?: number; readonly seconds?: number; readonly key?: Uint8Array }
+
+/** 100 MB, on a host that does other things. */
+const ANSWER_WITHIN_MS = 30_000
 
 /** `HELIOGRAPH_NGINX=/path/to/nginx npm test -- nginx` tries another than the installed one. */
 export const NGINX = process.env['HELIOGRAPH_NGINX'] ?? findNginx()
@@ -52,58 +58,67 @@ export type FrontedOptions = {
   readonly before?: (filesFolder: string) => readonly string[]
 }
 
+type Parts = {
+  readonly folder: string
+  readonly platform: Platform
+  readonly secrets: Secrets
+  readonly held: HeldPort
+  readonly nodePort: number
+  readonly options: FrontedOptions
+}
+
 export class Fronted {
   readonly folder: string
   readonly platform: Platform
   readonly secrets: Secrets
   readonly ports: Readonly<Record<DoorName, number>>
+  readonly #held: HeldPort
   readonly #options: FrontedOptions
   readonly #clients: Readonly<Record<DoorName, Client>>
-  #nginx: ChildProcess | undefined
+  #nginx: NginxProcess | undefined
+  #isClosed = false
 
-  private constructor(
-    folder: string,
-    platform: Platform,
-    secrets: Secrets,
-    ports: Fronted['ports'],
-    options: FrontedOptions,
-  ) {
+  private constructor({ folder, platform, secrets, held, nodePort, options }: Parts) {
     const ca = readFileSync(platform.ready.tls.caPem)
     this.folder = folder
     this.platform = platform
     this.secrets = secrets
-    this.ports = ports
+    this.ports = { node: nodePort, nginx: held.port }
+    this.#held = held
     this.#options = options
-    this.#clients = { node: new Client(ports.node, ca), nginx: new Client(ports.nginx, ca) }
+    this.#clients = { node: new Client(nodePort, ca), nginx: new Client(held.port, ca) }
   }
 
-  /** Lives as long as the test. */
+  /** Lives as long as the test, which may end while this is opened. What is opened is closed whatever fails. */
   static async open(t: TestContext, options: FrontedOptions = {}): Promise<Fronted> {
-    const folder = await mkdtemp(join(tmpdir(), 'helio-nginx-'))
-    t.after(() => rm(folder, { recursive: true, force: true }))
-    const ports = { node: await freePort(), nginx: await freePort() }
-    const data = join(folder, 'data')
-    const { listen, files, ...more } = options.config ?? {}
-    const parsed = configSchema.parse({
-      roles: ['files'],
-      ...more,
-      data,
-      listen: { ...(listen as object), host: '127.0.0.1', port: ports.node },
-      files: { ...(files as object), urls: cdnsAt(ports.nginx) },
-      edge: { nginx: { host: '127.0.0.1', port: ports.nginx } },
+    const closing = new Closing()
+    const opened = Fronted.#open(closing, options)
+    t.after(async () => {
+      await opened.catch(() => {})
+      await closing.close()
     })
-    const config = { ...parsed, secrets: join(data, 'secrets') }
+    return opened
+  }
+
+  static async #open(closing: Closing, options: FrontedOptions): Promise<Fronted> {
+    const folder = await mkdtemp(join(tmpdir(), 'helio-nginx-'))
+    closing.add({ close: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }) })
+    const held = closing.add(await HeldPort.open())
     const bugs: unknown[] = []
-    const log = { ...silentLog, error: (...about: unknown[]) => void bugs.push(about) }
-    const platform = await up(config, { log, onFatal: (error) => bugs.push(error) })
+    closing.add({
+      close() {
+        if (bugs.length > 0) throw new Error(`the server met bugs: ${JSON.stringify(bugs)}`)
+      },
+    })
+    const { platform, config } = await upSomewhere(folder, held.port, options.config ?? {}, bugs)
+    closing.add(platform)
     await writeSite({ config, folder: join(folder, 'nginx'), binary: NGINX })
     const conf = join(folder, 'nginx', SITE_FILES.http)
     if (options.change) await writeFile(conf, options.change(await readFile(conf, 'utf8')))
-    const fronted = new Fronted(folder, platform, await openSecrets(config.secrets), ports, options)
-    t.after(async () => {
-      await fronted.#close()
-      if (bugs.length > 0) throw new Error(`the server met bugs: ${JSON.stringify(bugs)}`)
-    })
+    const secrets = await openSecrets(config.secrets)
+    const nodePort = config.listen.port
+    const fronted = new Fronted({ folder, platform, secrets, held, nodePort, options })
+    closing.add({ close: () => fronted.#close() })
     await fronted.startNginx()
     return fronted
   }
@@ -116,7 +131,7 @@ export class Fronted {
   }
 
   ask(door: DoorName, asked: Asked): Promise<Answer> {
-    return this.#clients[door].ask(asked)
+    return within(this.#clients[door].ask(asked), `${asked.method} ${asked.target}`, ANSWER_WITHIN_MS)
   }
 
   /** For clients of the suite that find their way by the ready file: everything at nginx. */
@@ -159,47 +174,28 @@ export class Fronted {
 
   /** Of nginx: its master, and whoever works for it. */
   get pids(): number[] {
-    const pid = this.#nginx?.pid
-    if (pid === undefined) return []
-    return pidsOf(pid)
+    return this.#nginx?.pids ?? []
   }
 
   async startNginx(): Promise<void> {
     const conf = join(this.folder, 'nginx', 'nginx.conf')
-    const command = [NGINX, '-c', conf, '-g', 'daemon off;', '-e', 'stderr']
-    const before = this.#options.before?.(this.files) ?? ['setpriv', '--pdeathsig=TERM']
-    const [program, ...args] = [...before, ...command]
-    const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-    })
-    this.#nginx = child
-    const ended = once(child, 'exit').then(() => Promise.reject(new Error(`nginx ended: ${said}`)))
-    ended.catch(() => {})
-    await Promise.race([
-      ended,
-      until(
-        'nginx to listen',
-        async () => (await isListening(this.ports.nginx)) && this.pids.length > availableParallelism(),
-      ),
-    ])
+    const before = this.#options.before?.(this.files) ?? []
+    const command = [...before, NGINX, '-c', conf, '-g', 'daemon off;', '-e', 'stderr']
+    if (this.#isClosed) throw new Error('its test has ended')
+    this.#nginx = new NginxProcess({ command, fd: this.#held.fd })
+    await this.#nginx.working()
   }
 
   /** At once, with everything that works for it. */
-  async killNginx(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const child = this.#nginx
-    if (!child) return
-    this.#nginx = undefined
-    const ended = once(child, 'exit')
-    for (const pid of signal === 'SIGKILL' ? pidsOf(child.pid!) : [child.pid!]) process.kill(pid, signal)
-    await within(ended, 'nginx to end')
+  async killNginx(): Promise<void> {
+    await this.#nginx?.end('SIGKILL')
+    this.#clients.nginx.close()
   }
 
   async #close(): Promise<void> {
+    this.#isClosed = true
     for (const client of Object.values(this.#clients)) client.close()
-    await this.killNginx('SIGTERM')
-    await this.platform.close()
+    await this.#nginx?.end('SIGTERM')
   }
 }
 
@@ -208,10 +204,34 @@ const cdnsAt = (port: number) => {
   return { cdn0: `${url}/cdn0`, cdn2: `${url}/cdn2`, cdn3: `${url}/cdn3` }
 }
 
-const pidsOf = (pid: number): number[] => [
-  pid,
-  ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
-]
+const TRIES = 10
+
+/** nginx is told of a port before the server has it: if somebody else takes it in between, of another. */
+async function upSomewhere(
+  folder: string,
+  nginxPort: number,
+  { listen, files, ...more }: Readonly<Record<string, unknown>>,
+  bugs: unknown[],
+): Promise<{ platform: Platform; config: Config }> {
+  const data = join(folder, 'data')
+  const log = { ...silentLog, error: (...about: unknown[]) => void bugs.push(about) }
+  for (let left = TRIES; ; left--) {
+    const parsed = configSchema.parse({
+      roles: ['files'],
+      ...more,
+      data,
+      listen: { ...(listen as object), host: '127.0.0.1', port: await freePort() },
+      files: { ...(files as object), urls: cdnsAt(nginxPort) },
+      edge: { nginx: { host: '127.0.0.1', port: nginxPort } },
+    })
+    const config = { ...parsed, secrets: join(data, 'secrets') }
+    try {
+      return { platform: await up(config, { log, onFatal: (error) => bugs.push(error) }), config }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || left === 1) throw error
+    }
+  }
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -220,11 +240,4 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-  return promise.finally(() => socket.destroy())
 }

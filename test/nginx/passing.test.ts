@@ -13,7 +13,7 @@ import { Line } from '../client/line.ts'
 import { SignalClient } from '../client/signal-client.ts'
 import { TusClient } from '../client/tus.ts'
 import { temporaryFolder } from '../engines.ts'
-import { until } from '../within.ts'
+import { until, within } from '../within.ts'
 import { MB, newName, openFronted, put, read } from './requests.ts'
 
 test('nginx gives nothing to a server that is not the one it was told of', async (t) => {
@@ -78,7 +78,8 @@ test('over HTTP/2 too, nothing longer than it says comes in, and nothing that sa
     const url = new URL(`https://localhost:${fronted.ports.nginx}${fronted.sign(name)}`)
     const told = new Line(fronted.ready, 2).send({ method: 'PUT', url, headers }, [Buffer.alloc(bytes)])
     // A stream of HTTP/2 that breaks its own word may be reset before it is answered.
-    const status = await told.then((one) => one.status).catch(() => 400)
+    const answered: Promise<number> = told.then((one) => one.status).catch(() => 400)
+    const status = await within(answered, 'an answer')
     assert.ok(statuses.includes(status), `${bytes} bytes, ${JSON.stringify(headers)}: ${status}`)
     const { status: found } = await fronted.ask('node', read(name))
     assert.equal(found, status === 201 ? 200 : 404)
