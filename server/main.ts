@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Loaded>>> = {
   up: () => import('./commands/up.ts'),
   invite: () => import('./commands/invite.ts'),
   registration: () => import('./commands/registration.ts'),
+  push: () => import('./commands/push.ts'),
   status: () => import('./commands/status.ts'),
   secrets: () => import('./commands/secrets.ts'),
   edge: () => import('./commands/edge.ts'),

@@ -34,6 +34,8 @@ export type Addresses = {
 export type Services = {
   readonly chat: Chat
   readonly files: Files | undefined
+  /** Who wakes devices, here or in another process. */
+  readonly push: PushGateway | undefined
   readonly rest: readonly Bound[]
 }
 
@@ -101,7 +103,12 @@ export async function openServices(
       )
     : NO_CHAT
   const ofStorage = has('storage') ? storage.rest : []
-  return { chat, files, rest: [...chat.rest, ...ofStorage, ...(captcha?.rest ?? []), ...(push?.rest ?? [])] }
+  return {
+    chat,
+    files,
+    push: gateway,
+    rest: [...chat.rest, ...ofStorage, ...(captcha?.rest ?? []), ...(push?.rest ?? [])],
+  }
 }
 
 type Remote = NonNullable<ReturnType<typeof captchaSettings>['remote']>

@@ -9,12 +9,12 @@ import { type Clock, systemClock } from './kit/clock.ts'
 import { type Closing, opening } from './kit/closing.ts'
 import { type Config, ConfigError, type Role } from './kit/config.ts'
 import { type ControlCall, ControlDoor, controlCall } from './kit/control.ts'
-import type { Counters } from './kit/counters.ts'
 import { type Doors, openDoors } from './kit/doors.ts'
 import { handOverSocket, mustLieOnDisk, writeEdgeKeys } from './kit/edge-files.ts'
 import { type FileUrls, fileUrls } from './kit/file-urls.ts'
 import { GrpcDoor } from './kit/grpc.ts'
 import type { Log } from './kit/log.ts'
+import type { PushGateway } from './kit/push-gateway.ts'
 import { type Random, systemRandom } from './kit/random.ts'
 import { Router } from './kit/router.ts'
 import type { PublicKeys } from './kit/secrets.ts'
@@ -72,15 +72,22 @@ const urlsOf = (roles: readonly Role[], url: string, cdns: FileUrls): Ready['url
   Object.assign({}, ...roles.map((role) => (role === 'files' ? cdns : { [role]: url })))
 
 /** For `heliograph status`. */
-function statusOf(roles: readonly Role[], counters: Counters, clock: Clock): ControlCall {
+function statusOf({ config, counters, clock }: Ground, push: PushGateway | undefined): ControlCall {
   const startedMs = clock.steadyMs()
-  return controlCall('status', z.null(), () => ({
+  return controlCall('status', z.null(), async () => ({
     pid: process.pid,
     upSeconds: Math.round((clock.steadyMs() - startedMs) / 1000),
     memoryMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
-    roles,
+    roles: config.roles,
+    push: push ? await pushHealthOf(push) : null,
     counters: counters.snapshot(),
   }))
+}
+
+/** Nothing is known of the providers where the gateway is another process that does not answer. */
+async function pushHealthOf(push: PushGateway) {
+  const providers = await push.health().catch(() => undefined)
+  return { answers: providers !== undefined, providers: providers ?? [] }
 }
 
 /** For the nginx in front, if there is one: its keys, and the socket by which it hands files over. */
@@ -131,7 +138,7 @@ async function open(config: Config, options: UpOptions, closing: Closing): Promi
   closing.add({ close: () => services.chat.release() })
   const takesOver = await openHandOver(config, tellKeys, services.files)
   if (takesOver) closing.add(takesOver)
-  const calls = [statusOf(config.roles, counters, clock), uploadKeys.call, ...services.chat.control]
+  const calls = [statusOf(ground, services.push), uploadKeys.call, ...services.chat.control]
   closing.add(await ControlDoor.open({ dataFolder: config.data, calls, onBug }))
   return {
     ready: {

@@ -75,6 +75,7 @@ import { openBudgets } from './verification/budgets/open-budgets.ts'
 import type { CodeSender } from './verification/senders/sender.ts'
 import { Verification } from './verification/verification.ts'
 import { WakeUpStore } from './wakeups/store.ts'
+import { Tidings } from './wakeups/tidings.ts'
 import { WakeUps } from './wakeups/wakeups.ts'
 
 /** The server's keys that the chat server uses. */
@@ -178,6 +179,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     queues.wakeBy(wakeUps)
     accounts.keeps(wakeUps)
   }
+  const tidings = options.push && new Tidings({ accounts, gateway: options.push, clock, events, onBug })
   const groups = new GroupMessages({ accounts, access, issuer, queues, limits, clock, random, events })
   const receipts = new Receipts({ accounts, queues, clock, random, onBug })
   const policy = new PostPolicy(secrets.uploads, clock)
@@ -265,6 +267,10 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     ...{ accounts, recovery, limits, clock, random, events },
     svr2Credentials: (aci) => services.svr2.issue(aci),
   })
+  if (tidings) {
+    verification.onCodeRequested((e164) => tidings.codeRequested(e164))
+    lock.onAttempt((account) => tidings.lockMet(account))
+  }
   const totp = new Totp({ sql, accounts, limits, clock, random })
   accounts.keeps(totp)
   const { requiredCapabilities } = config.registration
@@ -332,6 +338,7 @@ export async function openCapabilities(options: CapabilitiesOptions) {
     loginReceipts,
     admission,
     wakeUps,
+    tidings,
     budgets,
     verification,
     recovery,

@@ -53,6 +53,7 @@ import { totpGrpc } from './totp/grpc.ts'
 import { usernamesAnonymousGrpc, usernamesGrpc } from './usernames/grpc.ts'
 import { usernamesRest } from './usernames/rest.ts'
 import { verificationRest } from './verification/rest.ts'
+import { wakeUpsControl } from './wakeups/control.ts'
 
 export type ChatOptions = Omit<CapabilitiesOptions, 'limits'> & {
   /** This server's address as people elsewhere reach it. */
@@ -175,7 +176,11 @@ export async function openChat(options: ChatOptions): Promise<Chat> {
       ...loginPurchaseGrpc(loginReceipts),
     ],
     admit: async (upgrade) => (await sockets.admit(upgrade)) ?? provisioning.admit(upgrade),
-    control: [...invitesControl(invites, server), ...admissionControl(admission)],
+    control: [
+      ...invitesControl(invites, server),
+      ...admissionControl(admission),
+      ...wakeUpsControl(accounts, options.push),
+    ],
     refusesClient: chat.refusesClient,
     authenticate: (credentials) => accounts.authenticate(credentials),
     authenticateOn: (connection, authorization) => accounts.authenticateOn(connection, authorization),

@@ -82,10 +82,14 @@ export const chatEvents = (counters: Counters, log: Log) => ({
   challenged(): void {
     counters.add('challenges.demanded')
   },
-  /** The service that sends or judges challenges did not do so. */
+  /** What a device was told besides its messages. */
+  told(what: string, outcome: string): void {
+    counters.add(`push.told.${what}.${outcome}`)
+  },
   pushed(urgency: 'urgent' | 'background', outcome: string): void {
     counters.add(`pushes.${urgency}.${outcome}`)
   },
+  /** The service that sends or judges challenges did not do so. */
   challengeFailed(kind: 'captcha' | 'push'): void {
     counters.add(`challenges.${kind}.failed`)
     log.warn('challenge failed', { kind })

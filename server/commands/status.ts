@@ -9,13 +9,41 @@ const status = z.object({
   upSeconds: z.number(),
   memoryMiB: z.number(),
   roles: z.array(z.string()),
+  push: z
+    .object({
+      answers: z.boolean(),
+      providers: z.array(
+        z.object({
+          provider: z.string(),
+          state: z.enum(['up', 'down', 'unknown']),
+          reason: z.string().optional(),
+        }),
+      ),
+    })
+    .nullable(),
   counters: z.record(z.string(), z.number()),
 })
 
-function screen({ pid, upSeconds, memoryMiB, roles, counters }: z.output<typeof status>): string {
+type Status = z.output<typeof status>
+
+const STATES = { up: 'answers', down: 'does not answer', unknown: 'was not asked yet' }
+
+function pushLines(push: Status['push']): string[] {
+  if (!push) return ['Push: not configured; devices are not woken.']
+  if (!push.answers) return ['Push: the gateway does not answer; what is due waits.']
+  if (push.providers.length === 0) return ['Push: the gateway has no provider; devices are not woken.']
+  const lines = push.providers.map(
+    ({ provider, state, reason }) =>
+      `  ${provider.padEnd(4)} ${STATES[state]}${reason === undefined ? '' : ` (${reason})`}`,
+  )
+  return ['Push providers:', ...lines]
+}
+
+function screen({ pid, upSeconds, memoryMiB, roles, push, counters }: Status): string {
   const counted = Object.entries(counters).map(([name, count]) => `  ${name.padEnd(44)} ${count}`)
   return [
     `Heliograph is up: process ${pid}, for ${upSeconds} s, ${memoryMiB} MiB, ${roles.join(', ')}`,
+    ...pushLines(push),
     ...(counted.length > 0 ? ['Since its start:', ...counted] : []),
     '',
   ].join('\n')

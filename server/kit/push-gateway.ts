@@ -45,6 +45,6 @@ export type ProviderHealth = {
 export interface PushGateway {
   /** Tries once. Never rejects, and answers within half a minute. */
   push(push: Push): Promise<Pushed>
-  /** Providers that are configured. */
+  /** Providers that are configured. Rejects if the gateway itself does not answer. */
   health(): Promise<readonly ProviderHealth[]>
 }

@@ -15,6 +15,7 @@ export type RemoteGatewayOptions = {
 
 /** Longer than a provider may take. */
 const TIMEOUT_MS = 40_000
+const HEALTH_TIMEOUT_MS = 5_000
 const GATHER_MS = 2
 /** Nobody is there: how long until it is worth asking again. */
 const AWAY_MS = 1_000
@@ -40,8 +41,8 @@ export class RemoteGateway implements PushGateway {
   }
 
   async health(): Promise<readonly ProviderHealth[]> {
-    const { status, body } = await this.#ask('GET', pushRoutes.health.path, '')
-    if (status !== 200) return []
+    const { status, body } = await this.#ask('GET', pushRoutes.health.path, '', HEALTH_TIMEOUT_MS)
+    if (status !== 200) throw new Error(`the gateway answered ${status}`)
     return pushRoutes.health.replies[200].decode(Buffer.from(body)).providers
   }
 
@@ -66,15 +67,15 @@ export class RemoteGateway implements PushGateway {
 
   async #outcomes(pushes: Push[]): Promise<readonly Pushed[]> {
     const body = Buffer.from(pushRoutes.push.body.encode({ pushes })).toString('utf8')
-    const answer = await this.#ask('POST', pushRoutes.push.path, body)
+    const answer = await this.#ask('POST', pushRoutes.push.path, body, TIMEOUT_MS)
     if (answer.status !== 200) return []
     return pushRoutes.push.replies[200].decode(Buffer.from(answer.body)).outcomes
   }
 
-  #ask(method: 'GET' | 'POST', path: string, body: string) {
+  #ask(method: 'GET' | 'POST', path: string, body: string, timeoutMs: number) {
     const { url, secret, ca } = this.#options
     const authorization = `Basic ${Buffer.from(`${PUSH_USER}:${secret}`).toString('base64')}`
     const headers = { authorization, 'content-type': 'application/json' }
-    return ask({ method, url: `${url}${path}`, headers, body, timeoutMs: TIMEOUT_MS, ca })
+    return ask({ method, url: `${url}${path}`, headers, body, timeoutMs, ca })
   }
 }

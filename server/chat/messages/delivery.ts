@@ -82,7 +82,7 @@ export class Delivery implements ReaderListener {
     this.#closed = true
     for (const subscription of this.#subscriptions) subscription.cancel()
     const { queues, queue } = this.#options
-    queues.left(queue, this.#behind || this.#inFlight.size > 0)
+    queues.left(queue, this.#behind || this.#reading || this.#frozen || this.#inFlight.size > 0)
     for (const { settled } of this.#inFlight.values()) settled?.(false)
     this.#inFlight.clear()
   }

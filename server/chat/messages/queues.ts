@@ -72,6 +72,8 @@ export class Queues {
   readonly #clock: Clock
   readonly #sequence: Sequence
   readonly #removals: Removals
+  /** Queues of devices that can be woken, while messages for them are being stored. */
+  readonly #arriving = new Tally()
   #waker: Waker | undefined
 
   private constructor(options: QueuesOptions, last: number) {
@@ -91,8 +93,7 @@ export class Queues {
   async add(copies: readonly Copy[], also: readonly Statement[] = []): Promise<void> {
     const arrivals = copies.map((copy) => this.#arrival(copy))
     const statements = arrivals.map((arrival) => this.#store.add(arrival.queue, arrival))
-    await this.#store.write([...also, ...statements, ...this.#wakeUps(arrivals)])
-    this.#announce(arrivals)
+    await this.#write([...also, ...statements], arrivals)
   }
 
   /** The same for copies that share their content. They are one list of statements, however many they are. */
@@ -101,8 +102,7 @@ export class Queues {
     const arrivals = copies.map((copy) => new SharingArrival(copy, content, this.#sequence.nextShared()))
     for (const { queue, seq, head } of arrivals)
       statements.push(this.#store.addSharing(queue, seq, head, content))
-    await this.#store.write([...statements, ...this.#wakeUps(arrivals)])
-    this.#announce(arrivals)
+    await this.#write(statements, arrivals)
   }
 
   /** Shows copies to the queues' readers and keeps nothing. */
@@ -130,9 +130,9 @@ export class Queues {
     return this.#bus.isHeard(queue.channel)
   }
 
-  /** Its reader is gone; `mayHold`: something may be left in the queue. */
+  /** Its reader is gone; `mayHold`: something may be left in the queue. Or it is on its way to the disk. */
   left(queue: Queue, mayHold: boolean): void {
-    if (mayHold && !this.isRead(queue)) this.#waker?.left(queue)
+    if ((mayHold || this.#arriving.has(queue.channel)) && !this.isRead(queue)) this.#waker?.left(queue)
   }
 
   /** Shows a message to the queue's reader and keeps nothing. True if there is one that takes it. */
@@ -158,6 +158,11 @@ export class Queues {
   /** The statement that removes one message. */
   removal(queue: Queue, { seq }: Handed): Statement {
     return this.#store.remove(queue, seq, seq)
+  }
+
+  /** A condition: nothing waits in the queue. */
+  emptiness(queue: Queue): Statement {
+    return this.#store.emptiness(queue)
   }
 
   page(queue: Queue, after: number, limit: number): Promise<Queued[]> {
@@ -218,11 +223,22 @@ export class Queues {
     return { queue, envelope, about, urgent, seq: this.#sequence.next() }
   }
 
-  #wakeUps(arrivals: readonly Pick<Arrival, 'queue' | 'urgent'>[]): Statement[] {
+  #wakeUps(arrivals: readonly Arrival[]): Statement[] {
     const waker = this.#waker
     if (!waker) return []
     const sleeping = arrivals.filter(({ queue }) => queue.isWakeable && !this.isRead(queue))
     return sleeping.map(({ queue, urgent }) => waker.due(queue, urgent))
+  }
+
+  async #write(statements: readonly Statement[], arrivals: readonly Arrival[]): Promise<void> {
+    const wakeable = this.#waker ? arrivals.filter(({ queue }) => queue.isWakeable) : []
+    for (const { queue } of wakeable) this.#arriving.add(queue.channel)
+    try {
+      await this.#store.write([...statements, ...this.#wakeUps(arrivals)])
+    } finally {
+      for (const { queue } of wakeable) this.#arriving.remove(queue.channel)
+    }
+    this.#announce(arrivals)
   }
 
   #announce(arrivals: readonly Arrival[]): void {
@@ -264,6 +280,25 @@ class SharingArrival extends SharingOffer implements Arrival {
     this.queue = copy.queue
     this.urgent = copy.urgent
     this.seq = seq
+  }
+}
+
+/** How often each is there. */
+class Tally {
+  readonly #counts = new Map<string, number>()
+
+  has(name: string): boolean {
+    return this.#counts.has(name)
+  }
+
+  add(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
+  }
+
+  remove(name: string): void {
+    const left = (this.#counts.get(name) ?? 0) - 1
+    if (left > 0) this.#counts.set(name, left)
+    else this.#counts.delete(name)
   }
 }
 

@@ -129,6 +129,11 @@ export class MessageStore {
     return (await this.page(queue, 0, 1)).length === 0
   }
 
+  /** Holds if nothing is in the queue, for a list that relies on it. */
+  emptiness(queue: Queue): Statement {
+    return { sql: `SELECT seq FROM messages WHERE ${OF} LIMIT 1`, args: queue.key, must: 0 }
+  }
+
   /** The highest `seq` of all queues, or 0. */
   async lastSeq(): Promise<number> {
     const [row] = await this.#sql.read('SELECT MAX(seq) AS last FROM messages')

@@ -106,6 +106,7 @@ export class Verification {
   readonly #budgets: Budgets | undefined
   readonly #policy: SessionPolicy
   readonly #onVerified: OnVerified[] = []
+  readonly #onCodeRequested: ((e164: E164) => void)[] = []
 
   constructor(options: VerificationOptions) {
     this.#store = new VerificationStore(options.sql)
@@ -181,7 +182,9 @@ export class Verification {
     const dispatch = await this.#senders.send(request, failedSender)
     if (dispatch.kind === 'closed') throw new Refusal('unavailable')
     await this.#noteDispatch(delivery, transport, dispatch)
-    if (dispatch.kind !== 'sent' && dispatch.kind !== 'unknown') await this.#budgets?.notSent(plan)
+    if (dispatch.kind === 'sent' || dispatch.kind === 'unknown')
+      for (const tell of this.#onCodeRequested) tell(to)
+    else await this.#budgets?.notSent(plan)
     return this.#answer(await this.#read(id), transport, dispatch)
   }
 
@@ -253,6 +256,11 @@ export class Verification {
   /** Registers what is written together with the proof of a number. */
   onVerified(statements: OnVerified): void {
     this.#onVerified.push(statements)
+  }
+
+  /** Registers who hears that somebody asked for a code that may arrive. */
+  onCodeRequested(told: (e164: E164) => void): void {
+    this.#onCodeRequested.push(told)
   }
 
   /** Whether a session verified this number; a session can be relied on once. */

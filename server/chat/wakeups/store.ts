@@ -14,7 +14,12 @@ export type WakeUp = {
   readonly attempts: number
   readonly dueAtMs: number
   readonly version: number
+  /** When a push of its kind went out. */
+  readonly sentAtMs: number
 }
+
+/** One that somebody works on. */
+export type TakenWakeUp = WakeUp & { readonly sentBeforeMs: number }
 
 /** The least time between two pushes to a device that did not come. */
 export type Spacing = { readonly urgentMs: number; readonly backgroundMs: number }
@@ -28,11 +33,10 @@ const earliest = (sent: string) =>
 const URGENT_FROM = earliest('urgent_sent_at_ms')
 const BACKGROUND_FROM = earliest('background_sent_at_ms')
 /** An urgent one takes the place of whatever would be later; what is being tried again is as early as can be. */
-const URGENT_HELPS = `wake_ups.due_at_ms IS NULL OR wake_ups.urgent = 0
-    OR (wake_ups.attempts = 0 AND wake_ups.due_at_ms > ${URGENT_FROM})`
-/** Another one only if nothing is due soon: a reminder days ahead is not. */
-const BACKGROUND_HELPS = `wake_ups.due_at_ms IS NULL
-    OR (wake_ups.attempts = 0 AND wake_ups.stage > 1 AND wake_ups.due_at_ms > ${BACKGROUND_FROM})`
+const URGENT_HELPS = `(wake_ups.due_at_ms IS NULL OR wake_ups.urgent = 0
+    OR (wake_ups.attempts = 0 AND wake_ups.due_at_ms > ${URGENT_FROM}))`
+/** What is on its way is for older messages: it is not hurried, but it is not the end either. */
+const BEGINS_ANEW = 'wake_ups.attempts > 0 AND wake_ups.stage > 0'
 
 /** The law: what is due is found until it is done, and what has changed meanwhile is not overwritten. */
 export class WakeUpStore {
@@ -51,19 +55,21 @@ export class WakeUpStore {
     return {
       sql: `${VALUES} VALUES ($1, $2, $3, 1, 0, 0, $4, 0, 0, 0)
         ON CONFLICT (aci, device_id, device_created_at_ms) DO UPDATE SET
-          urgent = 1, stage = 0, attempts = 0, due_at_ms = ${URGENT_FROM}, version = wake_ups.version + 1
-        WHERE ${URGENT_HELPS}`,
+          urgent = 1, stage = 0, version = wake_ups.version + 1,
+          attempts = CASE WHEN ${URGENT_HELPS} THEN 0 ELSE wake_ups.attempts END,
+          due_at_ms = CASE WHEN ${URGENT_HELPS} THEN ${URGENT_FROM} ELSE wake_ups.due_at_ms END
+        WHERE ${URGENT_HELPS} OR ${BEGINS_ANEW}`,
       args: [...queue.key, nowMs, urgentMs],
     }
   }
 
-  /** A message is there that can wait. */
+  /** A message is there that can wait: also for an urgent push, if that is due. */
   background(queue: Queue, nowMs: number, { backgroundMs }: Spacing): Statement {
     return {
       sql: `${VALUES} VALUES ($1, $2, $3, 0, 0, 0, $4, 0, 0, 0)
         ON CONFLICT (aci, device_id, device_created_at_ms) DO UPDATE SET
           urgent = 0, stage = 0, attempts = 0, due_at_ms = ${BACKGROUND_FROM}, version = wake_ups.version + 1
-        WHERE ${BACKGROUND_HELPS}`,
+        WHERE wake_ups.due_at_ms IS NULL`,
       args: [...queue.key, nowMs, backgroundMs],
     }
   }
@@ -104,53 +110,69 @@ export class WakeUpStore {
     return row?.['due_at_ms'] as number | undefined
   }
 
-  /** Takes one that has not changed since it was read, and puts it off: whoever took it may not live to finish. */
-  async take(wakeUp: WakeUp, untilMs: number): Promise<WakeUp | undefined> {
+  /**
+   * Takes one that has not changed since it was read, and puts it off: whoever took it may not live to finish. It counts
+   * as sent until it is known that it was not.
+   */
+  async take(wakeUp: WakeUp, nowMs: number, untilMs: number): Promise<TakenWakeUp | undefined> {
     const [outcome] = outcomesOf(
       await this.#sql.write([
         {
-          sql: `UPDATE wake_ups SET attempts = attempts + 1, due_at_ms = $5, version = version + 1
+          sql: `UPDATE wake_ups SET attempts = attempts + 1, due_at_ms = $5, ${sentColumn(wakeUp)} = $6,
+              version = version + 1
             WHERE ${OF} AND version = $4 RETURNING *`,
-          args: [...keyOf(wakeUp), wakeUp.version, untilMs],
+          args: [...keyOf(wakeUp), wakeUp.version, untilMs, nowMs],
         },
       ]),
     )
     const row = outcome!.rows[0]
-    return row && wakeUpOf(row)
+    return row && { ...wakeUpOf(row), sentBeforeMs: wakeUp.sentAtMs }
   }
 
   /** It went out. `nextMs`: when it is due again if the device does not come. */
-  async sent(wakeUp: WakeUp, nowMs: number, nextMs: number | undefined): Promise<void> {
-    const sent = wakeUp.urgent ? 'urgent_sent_at_ms' : 'background_sent_at_ms'
+  async sent(wakeUp: WakeUp, nextMs: number | undefined): Promise<void> {
     await this.#sql.write([
       {
         sql: `UPDATE wake_ups SET stage = stage + 1, attempts = 0, due_at_ms = $5, version = version + 1
           WHERE ${OF} AND version = $4`,
         args: [...keyOf(wakeUp), wakeUp.version, nextMs ?? null],
       },
-      { sql: `UPDATE wake_ups SET ${sent} = $4 WHERE ${OF}`, args: [...keyOf(wakeUp), nowMs] },
     ])
   }
 
-  /** Nothing went out; it is tried again then. */
-  async postpone(wakeUp: WakeUp, dueAtMs: number): Promise<void> {
+  /** Nothing went out; it is tried again then, also if more has come meanwhile. */
+  async postpone(wakeUp: TakenWakeUp, dueAtMs: number): Promise<void> {
     await this.#sql.write([
+      this.#notSent(wakeUp),
       {
-        sql: `UPDATE wake_ups SET due_at_ms = $5, version = version + 1 WHERE ${OF} AND version = $4`,
-        args: [...keyOf(wakeUp), wakeUp.version, dueAtMs],
+        sql: `UPDATE wake_ups SET due_at_ms = $5, version = version + 1 WHERE ${OF} AND due_at_ms = $4`,
+        args: [...keyOf(wakeUp), wakeUp.dueAtMs, dueAtMs],
       },
     ])
   }
 
-  /** It is not needed, or can't be. */
-  async drop(wakeUp: WakeUp): Promise<void> {
-    await this.#sql.write([
-      {
-        sql: `UPDATE wake_ups SET due_at_ms = NULL, stage = 0, attempts = 0, version = version + 1
-          WHERE ${OF} AND version = $4`,
-        args: [...keyOf(wakeUp), wakeUp.version],
-      },
+  /** It is not needed, or can't be. False if the condition does not hold: then all is as it was. */
+  async drop(wakeUp: TakenWakeUp, condition?: Statement): Promise<boolean> {
+    const dropping = {
+      sql: `UPDATE wake_ups SET due_at_ms = NULL, stage = 0, attempts = 0, version = version + 1
+        WHERE ${OF} AND version = $4`,
+      args: [...keyOf(wakeUp), wakeUp.version],
+    }
+    // The row first: who adds a message meanwhile waits for it, or is seen by the condition.
+    const written = await this.#sql.write([
+      dropping,
+      this.#notSent(wakeUp),
+      ...(condition ? [condition] : []),
     ])
+    return written.ok
+  }
+
+  #notSent(wakeUp: TakenWakeUp): Statement {
+    const sent = sentColumn(wakeUp)
+    return {
+      sql: `UPDATE wake_ups SET ${sent} = $4 WHERE ${OF} AND ${sent} = $5`,
+      args: [...keyOf(wakeUp), wakeUp.sentBeforeMs, wakeUp.sentAtMs],
+    }
   }
 
   /** There is no such device any more, or it fetches by itself. */
@@ -181,6 +203,8 @@ export class WakeUpStore {
   }
 }
 
+const sentColumn = ({ urgent }: WakeUp) => (urgent ? 'urgent_sent_at_ms' : 'background_sent_at_ms')
+
 const keyOf = ({ aci, deviceId, deviceCreatedAtMs }: WakeUp) => [
   uuidToBytes(aci),
   deviceId,
@@ -196,4 +220,5 @@ const wakeUpOf = (row: SqlRow): WakeUp => ({
   attempts: row['attempts'] as number,
   dueAtMs: row['due_at_ms'] as number,
   version: row['version'] as number,
+  sentAtMs: row[row['urgent'] === 1 ? 'urgent_sent_at_ms' : 'background_sent_at_ms'] as number,
 })

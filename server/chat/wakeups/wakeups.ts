@@ -12,7 +12,7 @@ import { type Accounts, replaceDevice } from '../accounts/accounts.ts'
 import type { ChatEvents } from '../events.ts'
 import type { Queues, Waker } from '../messages/queues.ts'
 import { type Queue, queueOf } from '../messages/store.ts'
-import type { WakeUp, WakeUpStore } from './store.ts'
+import type { TakenWakeUp, WakeUp, WakeUpStore } from './store.ts'
 
 /** Messages that come while a device has been woken and is not there yet are the same burst. */
 export const URGENT_EVERY_MS = 60_000
@@ -26,6 +26,7 @@ const TAKEN_FOR_MS = 60_000
 /** After pushes that did not get through, the last again and again. */
 const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000]
 const MAX_UNDER_WAY = 256
+const CLOSE_WITHIN_MS = 3_000
 const LOOK_AT_LEAST_EVERY_MS = 60_000
 const FORGET_EVERY_MS = 3_600_000
 
@@ -52,6 +53,8 @@ export class WakeUps implements Waker {
   #looking: Promise<void> | undefined
   #lookAgain = false
   #closed = false
+  /** Nothing may be written any more. */
+  #gaveUp = false
 
   constructor(options: WakeUpsOptions) {
     this.#options = options
@@ -93,11 +96,18 @@ export class WakeUps implements Waker {
     return [this.#options.store.clearDevice(aci, deviceId)]
   }
 
-  /** Resolves when no push is under way any more. What is due stays so. */
+  /**
+   * Resolves when no push is under way any more, or nobody waits for those that are: they go out again some time after
+   * the next start. What is due stays so.
+   */
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
-    await this.idle()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(CLOSE_WITHIN_MS, resolve)
+    await Promise.race([this.idle(), promise])
+    timer.cancel()
+    this.#gaveUp = true
   }
 
   /** Resolves when everything that is due now was tried. */
@@ -161,7 +171,7 @@ export class WakeUps implements Waker {
     const due = await store.due(clock.nowMs(), free)
     await Promise.all(
       due.map(async (wakeUp) => {
-        const taken = await store.take(wakeUp, clock.nowMs() + TAKEN_FOR_MS)
+        const taken = await store.take(wakeUp, clock.nowMs(), clock.nowMs() + TAKEN_FOR_MS)
         if (taken) this.#track(this.#wake(taken))
       }),
     )
@@ -178,48 +188,54 @@ export class WakeUps implements Waker {
     this.#underWay.add(tracked)
   }
 
-  async #wake(wakeUp: WakeUp): Promise<void> {
-    const { store, gateway } = this.#options
+  async #wake(wakeUp: TakenWakeUp): Promise<void> {
+    const { store, gateway, queues } = this.#options
     const sleeper = await this.#sleeper(wakeUp)
     if (!sleeper) return store.remove(wakeUp)
-    if (!(await this.#isNeeded(wakeUp, sleeper.queue))) return store.drop(wakeUp)
-    const push: Push = { to: sleeper.to, notice: { kind: 'message', urgent: wakeUp.urgent } }
-    await this.#done(wakeUp, sleeper.device, await gateway.push(push))
+    const { queue, device, to } = sleeper
+    if (wakeUp.stage > 0 && (await this.#isOver(wakeUp, queue))) return
+    if (queues.isRead(queue)) return void (await store.drop(wakeUp))
+    const push: Push = { to, notice: { kind: 'message', urgent: wakeUp.urgent } }
+    const pushed = await gateway.push(push)
+    if (!this.#gaveUp) await this.#done(wakeUp, device, pushed)
   }
 
-  /** Not if the device reads, nor if nothing waits any more. */
-  async #isNeeded({ stage }: WakeUp, queue: Queue): Promise<boolean> {
-    const { queues } = this.#options
-    if (queues.isRead(queue)) return false
-    return stage === 0 || (await queues.page(queue, 0, 1)).length > 0
+  /** Nothing waits any more; a message that comes at that very moment is seen. */
+  async #isOver(wakeUp: TakenWakeUp, queue: Queue): Promise<boolean> {
+    const { store, queues } = this.#options
+    if ((await queues.page(queue, 0, 1)).length > 0) return false
+    return store.drop(wakeUp, queues.emptiness(queue))
   }
 
-  async #done(wakeUp: WakeUp, device: Device, pushed: Pushed): Promise<void> {
+  async #done(wakeUp: TakenWakeUp, device: Device, pushed: Pushed): Promise<void> {
     const { store, clock, events } = this.#options
     const nowMs = clock.nowMs()
     events.pushed(wakeUp.urgent ? 'urgent' : 'background', pushed.kind)
     if (pushed.kind === 'sent') {
       const againMs = wakeUp.urgent ? AGAIN_AFTER_MS[wakeUp.stage] : undefined
-      await store.sent(wakeUp, nowMs, againMs === undefined ? undefined : nowMs + againMs)
+      await store.sent(wakeUp, againMs === undefined ? undefined : nowMs + againMs)
     } else if (pushed.kind === 'later') {
       const retryMs = RETRY_AFTER_MS[Math.min(wakeUp.attempts, RETRY_AFTER_MS.length) - 1]!
       await store.postpone(wakeUp, nowMs + Math.max(retryMs, pushed.afterMs))
-    } else {
-      if (pushed.kind === 'unregistered') await this.#forgetToken(wakeUp, device, pushed.sinceMs)
-      await store.drop(wakeUp)
-    }
+    } else if (pushed.kind === 'unregistered') {
+      const hasOther = await this.#forgetToken(wakeUp, device, pushed.sinceMs)
+      await (hasOther ? store.postpone(wakeUp, nowMs) : store.drop(wakeUp))
+    } else await store.drop(wakeUp)
   }
 
-  /** Unless the device has another one meanwhile, or was given the same once more after the provider's word. */
-  async #forgetToken({ aci }: WakeUp, gone: Device, sinceMs = Number.POSITIVE_INFINITY): Promise<void> {
+  /** Unless it was given once more after the provider's word. True if the device has another one meanwhile. */
+  async #forgetToken({ aci }: WakeUp, gone: Device, sinceMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+    let hasOther = false
     const forgotten = this.#options.accounts.update(aci, (account) => {
       const device = deviceOf(account, gone.id)
+      hasOther = false
+      if (device?.createdAtMs !== gone.createdAtMs) return undefined
       const isSame =
-        device?.createdAtMs === gone.createdAtMs &&
         device.apnToken === gone.apnToken &&
         device.fcmToken === gone.fcmToken &&
         device.webPush?.endpoint === gone.webPush?.endpoint
-      if (!device || !isSame || (device.pushSetAtMs ?? 0) > sinceMs) return undefined
+      hasOther = !isSame && addressOf(device) !== undefined
+      if (!isSame || (device.pushSetAtMs ?? 0) > sinceMs) return undefined
       const silent = { ...device, apnToken: undefined, fcmToken: undefined, webPush: undefined }
       return { ...account, devices: replaceDevice(account, silent) }
     })
@@ -227,5 +243,6 @@ export class WakeUps implements Waker {
     await forgotten.catch((error) => {
       if (!(error instanceof Refusal)) throw error
     })
+    return hasOther
   }
 }

@@ -45,7 +45,7 @@ test('a push is taken by a service that looks at everything, and says what Signa
       ['{"challenge":"ab12"}', 'high', undefined, 300],
       ['{"rateLimitChallenge":"cd34"}', 'high', undefined, 300],
       ['{"attemptLoginContext":"1"}', 'high', undefined, 300],
-      ['{"verificationCodeRequested":"{\\"timestamp\\":17}"}', 'high', undefined, 300],
+      ['{"verificationCodeRequested":"{\\"timestamp\\":17}"}', 'high', undefined, 600],
     ],
   )
 })

@@ -25,6 +25,8 @@ const TIMEOUT_MS = 10_000
 const UNREACHABLE = { kind: 'refused', reason: 'out of reach' } as const
 const MESSAGE_TTL_S = 28 * DAY_SECONDS
 const CHALLENGE_TTL_S = 300
+/** signal-api §2.9. */
+const CODE_REQUESTED_TTL_S = 600
 /** RFC 8030 §5.4: a later push of a topic takes the place of one that still waits. */
 const MESSAGE_TOPIC = 'message'
 /** RFC 8292 §2: a token is good for a day at most. */
@@ -89,7 +91,7 @@ export class WebPush implements Provider<'web'> {
   #request(library: Library, url: URL, { endpoint, keys }: WebSubscription, notice: Notice) {
     const isMessage = notice.kind === 'message'
     const options: RequestOptions = {
-      TTL: isMessage ? MESSAGE_TTL_S : CHALLENGE_TTL_S,
+      TTL: ttlOf(notice.kind),
       urgency: isMessage && !notice.urgent ? ('normal' as const) : ('high' as const),
       ...(isMessage && { topic: MESSAGE_TOPIC }),
       headers: { Authorization: this.#authorization(library, url.origin) },
@@ -147,4 +149,9 @@ function outcomeOf({ status, headers }: OutgoingAnswer): Tried {
   if (GONE.includes(status)) return { kind: 'unregistered' }
   if (status !== 429 && status < 500) return { kind: 'refused', reason: `status ${status}` }
   return { kind: 'later', afterMs: 1000 * (retryAfterSeconds(headers['retry-after']) ?? 0) }
+}
+
+function ttlOf(kind: Notice['kind']): number {
+  if (kind === 'message') return MESSAGE_TTL_S
+  return kind === 'verificationCode' ? CODE_REQUESTED_TTL_S : CHALLENGE_TTL_S
 }
