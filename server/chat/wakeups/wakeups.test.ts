@@ -251,6 +251,15 @@ test('a device that fetches by itself, or has no way to be woken, leaves nothing
   assert.deepEqual(await sql.read('SELECT * FROM wake_ups'), [])
 })
 
+test('a device that fetches by itself writes nothing when it comes', async (t) => {
+  const { rules, sql } = await open(t)
+  const bob = await addPerson(rules)
+  const before = sql.written.length
+  connect(rules, bob)
+  await rules.wakeUps!.idle()
+  assert.equal(sql.written.length, before)
+})
+
 test('with its account or its device goes what was due', async (t) => {
   const { write, pass, gateway, accounts, account, sql } = await open(t)
   gateway.answers.push({ kind: 'later', afterMs: 1000 })

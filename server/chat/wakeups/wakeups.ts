@@ -77,6 +77,7 @@ export class WakeUps implements Waker {
   }
 
   reading(queue: Queue): void {
+    if (!this.#mayBeDue(queue)) return
     this.#track(this.#options.store.write(this.#options.store.reading(queue)))
   }
 
@@ -113,6 +114,13 @@ export class WakeUps implements Waker {
   /** Resolves when everything that is due now was tried. */
   async idle(): Promise<void> {
     while (this.#looking || this.#underWay.size > 0) await Promise.all([this.#looking, ...this.#underWay])
+  }
+
+  /** Most devices fetch by themselves, and each of them that connects was looked up just before. */
+  #mayBeDue({ aci, deviceId }: Queue): boolean {
+    const account = this.#options.accounts.peek(aci)
+    const device = account && deviceOf(account, deviceId)
+    return !device || addressOf(device) !== undefined
   }
 
   /** A device also leaves because its account is deleted: of that nothing may be kept. */
