@@ -16,6 +16,7 @@ import type { Asker } from '../../wire/route.ts'
 import { callerAddress, isLoopback, limiterAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { GrpcDoor } from './grpc.ts'
+import { lingering } from './lingering.ts'
 import { REASON_PHRASES } from './reason-phrases.ts'
 import type { Headers, Response, Router } from './router.ts'
 import { incoming, outgoing, type StreamHandler, type StreamReply } from './streaming.ts'
@@ -258,14 +259,23 @@ class OpenDoors implements Doors {
     if (streamed) return this.streamHttp1(request, response, streamed)
     const answer = await this.answer(request, method, url, headers, callerAddress(request), askerOf(response))
     if (response.destroyed) return
+    const isLast = answer.status === 413 || !request.complete
     response.writeHead(answer.status, REASON_PHRASES[answer.status] ?? '', {
       ...answer.headers,
       ...(answer.status === 204 || answer.status === 304
         ? {}
         : { 'Content-Length': String(answer.body.length) }),
-      ...(answer.status === 413 || !request.complete ? { Connection: 'close' } : {}),
+      ...(isLast ? { Connection: 'close' } : {}),
     })
-    response.end(answer.body)
+    if (isLast) await this.toldFirst(request, response, answer.body)
+    response.end(isLast ? undefined : answer.body)
+  }
+
+  /** The answer leaves, with its length, and the connection stays until the client can have read it. */
+  private async toldFirst(request: IncomingMessage, response: ServerResponse, body: Uint8Array) {
+    response.flushHeaders()
+    if (body.length > 0) response.write(body)
+    await lingering(request, this.options.clock)
   }
 
   /** The answer of the handler of streams, if the request is for it. */
@@ -287,18 +297,23 @@ class OpenDoors implements Doors {
     streamed: Promise<StreamReply>,
   ): Promise<void> {
     this.inProgress++
+    let isLast = false
     try {
       const { status, headers, body } = await streamed
       if (response.destroyed) return void body?.destroy()
+      isLast = leavesMuchUnread(request) && !body
       response.writeHead(status, REASON_PHRASES[status] ?? '', {
         ...this.timestamp(),
         ...headers,
         ...(leavesMuchUnread(request) ? { Connection: 'close' } : {}),
       })
-      await this.send(body, response)
+      if (!isLast) await this.send(body, response)
     } finally {
       this.inProgress--
     }
+    if (!isLast) return
+    await this.toldFirst(request, response, Buffer.alloc(0))
+    response.end()
   }
 
   private async streamHttp2(stream: ServerHttp2Stream, streamed: Promise<StreamReply>): Promise<void> {

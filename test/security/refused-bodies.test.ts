@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { request } from 'node:https'
 import { after, before, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { ServerProcess } from '../server-process.ts'
 import { within } from '../within.ts'
 
@@ -106,4 +107,39 @@ test('a refused body over HTTP/1.1 is answered too, whether its length was said 
   for (const refused of REFUSED)
     for (const length of [{ 'content-length': String(BODY.length) }, { 'transfer-encoding': 'chunked' }])
       await one(refused, length)
+})
+
+const LARGE = Buffer.alloc(5_000_000, 1)
+const PLAIN = '/plain/abcdefgh?e=1&l=1&s=x'
+
+test('who sends five megabytes that are refused hears so, over HTTP/1.1 too', async () => {
+  const statuses: unknown[] = []
+  for (let count = 0; count < 40; count++) {
+    const sent = request(`${server.ready.urls.chat}${PLAIN}`, {
+      ...{ method: 'PUT', ca, agent: false },
+      headers: { 'content-length': String(LARGE.length) },
+    })
+    const told = once(sent, 'response').then(([response]) => response.resume().statusCode)
+    sent.end(LARGE)
+    statuses.push(await within(told.catch(String), 'the answer', 5000))
+    sent.on('error', () => {}).destroy()
+  }
+  assert.deepEqual(new Set(statuses), new Set([403]))
+})
+
+test('who is refused and goes on sending is read a little, and cut off', async () => {
+  const socket = connectTls(server.port, 'localhost', { ca })
+  socket.on('error', () => {}) // the cut
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  const answered = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+  socket.write(`PUT ${PLAIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n`)
+  const piece = Buffer.alloc(100_000)
+  const send = () => {
+    while (!socket.destroyed && socket.write(piece));
+  }
+  socket.on('drain', send)
+  send()
+  assert.match(await within(answered, 'the answer'), /^HTTP\/1\.1 403 .*Connection: close/s)
+  await within(closed, 'the cut', 6000)
+  assert.ok(socket.bytesWritten < 20_000_000, `${socket.bytesWritten} bytes were taken`)
 })
