@@ -13,7 +13,6 @@ export function rangeOf(header: string | undefined, length: number): Range | 'un
     return count > 0 ? { first: length - count, last } : 'unsatisfiable'
   }
   const range = { first: Number(match[1]), last: match[2] === '' ? last : Math.min(Number(match[2]), last) }
-  // A range that ends before it begins is not valid, and is ignored.
-  if (match[2] !== '' && Number(match[2]) < range.first) return undefined
-  return range.first > last ? 'unsatisfiable' : range
+  // One that ends before it begins may be ignored or refused (§14.2): refused, as nginx does.
+  return range.first > range.last ? 'unsatisfiable' : range
 }

@@ -272,19 +272,11 @@ test('one range is a part, several are the whole, and none is 416 (F1)', async (
     assert.deepEqual([status, headers['content-range']], [206, `bytes ${from}-${to - 1}/1000`], range)
     assert.ok(bytes.subarray(from, to).equals(body), range)
   }
-  for (const range of [
-    'bytes=0-1,5-6',
-    'lines=0-1',
-    'bytes=-',
-    'bytes=9-3',
-    'bytes=a-b',
-    'bytes=0x1-2',
-    '',
-  ]) {
+  for (const range of ['bytes=0-1,5-6', 'lines=0-1', 'bytes=-', 'bytes=a-b', 'bytes=0x1-2', '']) {
     const { status, body } = await ask(range)
     assert.deepEqual([status, body.length], [200, 1000], range)
   }
-  for (const range of ['bytes=1000-', 'bytes=1000-1001', 'bytes=-0', 'bytes=999999999999999-']) {
+  for (const range of ['bytes=1000-', 'bytes=1000-1001', 'bytes=9-3', 'bytes=-0', 'bytes=999999999999999-']) {
     const { status, headers } = await ask(range)
     assert.deepEqual([status, headers['content-range']], [416, 'bytes */1000'], range)
   }

@@ -61,7 +61,7 @@ const REFUSED: readonly Case[] = [
   { what: 'a longer l', asks: (sign, name) => put(changed(sign(name), 'l=1000', 'l=9999')), status: [403] },
   {
     what: 'a later e',
-    asks: (sign, name) => put(changed(sign(name), /e=(\d+)(\d)&/, 'e=$10&').replace('e=', 'e=9')),
+    asks: (sign, name) => put(sign(name).replace(/e=(\d+)/, (_, e) => `e=${Number(e) + 100}`)),
     status: [403],
   },
   { what: 'a zero before e', asks: (sign, name) => put(changed(sign(name), 'e=', 'e=0')), status: [403] },
@@ -296,16 +296,12 @@ test('a file goes out at both doors with the same status, headers and bytes, who
       headers: { 'if-none-match': headers.etag! },
     })
     assert.deepEqual([known.status, known.body.length, known.headers.etag], [304, 0, headers.etag], door)
-    const beyond = await fronted.ask(door, {
-      method: 'GET',
-      target: `/attachments/${name}`,
-      headers: { range: 'bytes=70000-' },
-    })
-    assert.deepEqual(
-      [beyond.status, beyond.body.length, beyond.headers['content-range']],
-      [416, 0, 'bytes */70000'],
-      door,
-    )
+    for (const range of ['bytes=70000-', 'bytes=5-2']) {
+      const target = `/attachments/${name}`
+      const beyond = await fronted.ask(door, { method: 'GET', target, headers: { range } })
+      const told = [beyond.status, beyond.body.length, beyond.headers['content-range']]
+      assert.deepEqual(told, [416, 0, 'bytes */70000'], `${range} at ${door}`)
+    }
   }
 })
 
