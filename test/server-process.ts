@@ -27,6 +27,8 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
   #ready: Ready | undefined
   #outbox: Outbox | undefined
   #stderr = ''
+  /** How much later than the host's the server's clock is, from its next start on. */
+  clockAheadMs = 0
 
   private constructor(folder: string, options: ServerProcessOptions) {
     this.#folder = folder
@@ -41,6 +43,11 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
 
   get data(): string {
     return join(this.#folder, 'data')
+  }
+
+  /** Its keys: for a process beside it. */
+  get secrets(): string {
+    return join(this.data, 'secrets')
   }
 
   get ready(): Ready {
@@ -130,7 +137,7 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
       await writeFile(file, yaml)
       flags.push('--config', file)
     }
-    return [...nodeArgs, MAIN, ...flags]
+    return [...nodeArgs, ...ahead(this.clockAheadMs), MAIN, ...flags]
   }
 
   /** The text of a file as soon as it is there. */
@@ -145,4 +152,10 @@ export class ServerProcess implements SignalServer, AsyncDisposable {
       watcher.close()
     }
   }
+}
+
+function ahead(ms: number): string[] {
+  if (ms === 0) return []
+  const shift = `const now = Date.now; Date.now = () => now() + ${ms}`
+  return ['--import', `data:text/javascript,${encodeURIComponent(shift)}`]
 }

@@ -2,12 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 import { within } from './within.ts'
 
 /** Resolves as soon as it is so. */
-export async function until(isSo: () => boolean, what: string): Promise<void> {
+export async function until(isSo: () => boolean, what: string, limitMs?: number): Promise<void> {
   let given = false
   const look = async () => {
     while (!given && !isSo()) await setImmediate()
   }
-  await within(look(), what).finally(() => {
+  await within(look(), what, limitMs).finally(() => {
     given = true
   })
 }

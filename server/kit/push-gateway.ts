@@ -25,14 +25,15 @@ export type Push = { readonly to: PushAddress; readonly notice: Notice }
 /**
  * `unregistered`: nobody has that token any more; `sinceMs` is when the provider knew. `refused`: it will never be
  * taken, and that is somebody's fault: ours, or the configuration's. `unserved`: there is no provider for such an
- * address. `later`: not before so long.
+ * address. `later`: not before so long; `untried` if the provider was not even asked, because it rests or has enough to
+ * do.
  */
 export type Pushed =
   | { readonly kind: 'sent' }
   | { readonly kind: 'unregistered'; readonly sinceMs?: number | undefined }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unserved' }
-  | { readonly kind: 'later'; readonly afterMs: number }
+  | { readonly kind: 'later'; readonly afterMs: number; readonly untried?: true | undefined }
 
 /** `unknown`: nothing was sent since the start. */
 export type ProviderHealth = {

@@ -34,7 +34,7 @@ test('a provider that does not work is spared, and said to be down once', async 
   provider.answers.push(...Array.from({ length: 5 }, () => broken))
   for (let count = 0; count < 5; count++)
     assert.deepEqual(await gateway.push(push), { kind: 'later', afterMs: 0, reason: 'ECONNREFUSED' })
-  assert.deepEqual(await gateway.push(push), { kind: 'later', afterMs: 2_000 })
+  assert.deepEqual(await gateway.push(push), { kind: 'later', afterMs: 2_000, untried: true })
   assert.equal(provider.pushes.length, 5)
   assert.deepEqual(await gateway.health(), [{ provider: 'fcm', state: 'down', reason: 'ECONNREFUSED' }])
   clock.advance(2_000)

@@ -35,7 +35,7 @@ export class Gateway implements PushGateway {
     const guarded = this.#guarded.get(to.service)
     if (!guarded) return { kind: 'unserved' }
     const afterMs = guarded.breaker.admit()
-    if (afterMs > 0) return { kind: 'later', afterMs }
+    if (afterMs > 0) return { kind: 'later', afterMs, untried: true }
     const tried = await guarded.provider.push(to, notice)
     const { broken = false, ...pushed } = tried
     if (broken) guarded.breaker.failed()

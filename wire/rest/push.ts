@@ -25,7 +25,7 @@ const Pushed = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unregistered'), sinceMs: z.int().min(0).optional() }),
   z.object({ kind: z.literal('refused'), reason: text(256) }),
   z.object({ kind: z.literal('unserved') }),
-  z.object({ kind: z.literal('later'), afterMs: z.number().min(0) }),
+  z.object({ kind: z.literal('later'), afterMs: z.number().min(0), untried: z.literal(true).optional() }),
 ])
 const Health = z.object({
   provider: z.enum(['apn', 'fcm', 'web']),

@@ -140,13 +140,19 @@ export class WakeUpStore {
     ])
   }
 
-  /** Nothing went out; it is tried again then, also if more has come meanwhile. */
-  async postpone(wakeUp: TakenWakeUp, dueAtMs: number): Promise<void> {
+  /** Nothing went out; it is tried again then, also if more has come meanwhile. An `untried` one counts only if it is the first. */
+  async postpone(wakeUp: TakenWakeUp, dueAtMs: number, untried: boolean): Promise<void> {
     await this.#sql.write([
       this.#notSent(wakeUp),
       {
-        sql: `UPDATE wake_ups SET due_at_ms = $5, version = version + 1 WHERE ${OF} AND due_at_ms = $4`,
-        args: [...keyOf(wakeUp), wakeUp.dueAtMs, dueAtMs],
+        sql: `UPDATE wake_ups SET due_at_ms = $5, attempts = $6, version = version + 1
+          WHERE ${OF} AND due_at_ms = $4`,
+        args: [
+          ...keyOf(wakeUp),
+          wakeUp.dueAtMs,
+          dueAtMs,
+          untried ? Math.max(1, wakeUp.attempts - 1) : wakeUp.attempts,
+        ],
       },
     ])
   }

@@ -188,6 +188,19 @@ test('a push that does not get through is tried again, ever later, and as late a
   assert.equal(gateway.taken().length, 1, 'its second push')
 })
 
+test('a provider that is not even asked makes nobody wait longer and longer', async (t) => {
+  const { write, pass, gateway } = await open(t)
+  const busy: Pushed = { kind: 'later', afterMs: 1000, untried: true }
+  gateway.answers.push(...Array.from({ length: 20 }, () => busy))
+  await write()
+  for (let second = 0; second < 19; second++) await pass(1000)
+  assert.equal(gateway.taken().length, 20)
+  await write()
+  assert.equal(gateway.taken().length, 0, 'more messages do not hurry it')
+  await pass(1000)
+  assert.equal(gateway.taken().length, 1)
+})
+
 test('a provider that is down for a day is asked every ten minutes, and nothing is lost', async (t) => {
   const { write, pass, gateway } = await open(t)
   const down: Pushed = { kind: 'later', afterMs: 0 }

@@ -223,11 +223,12 @@ export class WakeUps implements Waker {
       const againMs = wakeUp.urgent ? AGAIN_AFTER_MS[wakeUp.stage] : undefined
       await store.sent(wakeUp, againMs === undefined ? undefined : nowMs + againMs)
     } else if (pushed.kind === 'later') {
-      const retryMs = RETRY_AFTER_MS[Math.min(wakeUp.attempts, RETRY_AFTER_MS.length) - 1]!
-      await store.postpone(wakeUp, nowMs + Math.max(retryMs, pushed.afterMs))
+      const { afterMs, untried = false } = pushed
+      const retryMs = untried ? 0 : RETRY_AFTER_MS[Math.min(wakeUp.attempts, RETRY_AFTER_MS.length) - 1]!
+      await store.postpone(wakeUp, nowMs + Math.max(retryMs, afterMs), untried)
     } else if (pushed.kind === 'unregistered') {
       const hasOther = await this.#forgetToken(wakeUp, device, pushed.sinceMs)
-      await (hasOther ? store.postpone(wakeUp, nowMs) : store.drop(wakeUp))
+      await (hasOther ? store.postpone(wakeUp, nowMs, false) : store.drop(wakeUp))
     } else await store.drop(wakeUp)
   }
 

@@ -54,7 +54,7 @@ export class WebPush implements Provider<'web'> {
     const url = urlOf(subscription.endpoint)
     if (!url || !this.#options.reach.admits(url)) return UNREACHABLE
     const afterMs = this.#origins.enter(url.origin)
-    if (afterMs > 0) return { kind: 'later', afterMs }
+    if (afterMs > 0) return { kind: 'later', afterMs, untried: true }
     let worked = true
     try {
       const answer = await this.#ask(url, subscription, notice)
