@@ -12,6 +12,7 @@ import { readOptions } from './options.ts'
 import { type Load, PAIRS, PAYLOAD_BYTES, plan, profiledLoad, type Subject, WINDOW } from './plan.ts'
 import { generate, LIMITS, pinned, type Server, startFloor, startOurs } from './processes.ts'
 import { printProfile, profileIn } from './profile.ts'
+import { pushFigures, pushTable } from './push.ts'
 import { type LoadFigures, machine, progress, tables } from './report.ts'
 import { storageFigures, storageTable } from './storage.ts'
 
@@ -28,6 +29,7 @@ if (options.profile) await profile(options.profile)
 else if (options.only === 'credentials') await credentials()
 else if (options.only === 'storage') await storage()
 else if (options.only === 'files') await files()
+else if (options.only === 'push') await push()
 else await bench()
 process.exit()
 
@@ -59,6 +61,12 @@ async function files(): Promise<void> {
   const figures = await filesFigures(directory, options)
   console.log(`\n${filesTables(figures)}`)
   save({ files: figures })
+}
+
+async function push(): Promise<void> {
+  const figures = await pushFigures(options)
+  console.log(`\n${pushTable(figures)}`)
+  save({ push: figures })
 }
 
 function save(figures: object): void {

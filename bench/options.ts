@@ -7,6 +7,7 @@ const HELP = `npm run bench -- [options]
   --only credentials  what a week of group credentials for 100 clients at once does to messages
   --only storage      groups and records: what each operation takes, and what it does to messages
   --only files        uploads and downloads, MB/s and CPU for each MB, beside @tus/server and nginx
+  --only push         100,000 phones woken through stand-ins that fail now and then (quick: 10,000)
   --seconds N         how long each measured phase lasts (6; quick: 1.5)
   --rounds N          every load this often, alternating; the tables show medians (1)
   --transport T       only h1, h2 or grpc
@@ -18,7 +19,7 @@ const HELP = `npm run bench -- [options]
 
 export type Options = {
   readonly quick: boolean
-  readonly only: 'floors' | 'ours' | 'credentials' | 'storage' | 'files' | undefined
+  readonly only: 'floors' | 'ours' | 'credentials' | 'storage' | 'files' | 'push' | undefined
   readonly seconds: number
   readonly rounds: number
   readonly transport: Transport | undefined
@@ -51,7 +52,7 @@ export function readOptions(): Options {
   }
   return {
     quick: values.quick,
-    only: oneOf('--only', values.only, ['floors', 'ours', 'credentials', 'storage', 'files']),
+    only: oneOf('--only', values.only, ['floors', 'ours', 'credentials', 'storage', 'files', 'push']),
     seconds: positive('--seconds', values.seconds ?? (values.quick ? '1.5' : '6')),
     rounds: positive('--rounds', values.rounds),
     transport: oneOf('--transport', values.transport, ['h1', 'h2', 'grpc']),

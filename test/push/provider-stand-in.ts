@@ -30,7 +30,16 @@ export type Reply = {
  */
 export type Fault = Reply | 'refused' | 'reset' | 'lost' | 'leaving' | 'broken' | 'silence'
 
-type Connection = { lastTaken: number; leftAfter: number; connected: boolean }
+type Connection = {
+  lastTaken: number
+  leftAfter: number
+  connected: boolean
+  /** Tokens of the last that were taken: their answers may still be on the way. */
+  lately: string[]
+}
+
+/** More than can be under way on a connection. */
+const LATELY = 300
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 
@@ -87,7 +96,12 @@ export abstract class ProviderStandIn {
     this.#server.on('session', (session) => {
       this.connections++
       this.#sessions.add(session)
-      const connection: Connection = { lastTaken: 0, leftAfter: Number.POSITIVE_INFINITY, connected: true }
+      const connection: Connection = {
+        lastTaken: 0,
+        leftAfter: Number.POSITIVE_INFINITY,
+        connected: true,
+        lately: [],
+      }
       const certificate = (session.socket as TLSSocket).getPeerCertificate().fingerprint256
       let isTrusted = untilTrusted === maxStreams
       const nowTrusted = () => {
@@ -143,7 +157,10 @@ export abstract class ProviderStandIn {
     const session = stream.session!
     if (fault === undefined) {
       connection.lastTaken = Math.max(connection.lastTaken, stream.id!)
-      this.#reply(stream, this.take(asked))
+      const reply = this.take(asked)
+      if (reply.status === 200) connection.lately.push(this.tokenOf(asked))
+      if (connection.lately.length > 2 * LATELY) connection.lately = connection.lately.slice(-LATELY)
+      this.#reply(stream, reply)
     } else if (fault === 'refused') {
       stream.close(NGHTTP2_REFUSED_STREAM)
     } else if (fault === 'reset') {
@@ -157,6 +174,7 @@ export abstract class ProviderStandIn {
       setImmediate(() => session.close())
     } else if (fault === 'broken') {
       connection.connected = false
+      this.uncertain.push(...connection.lately.splice(0))
       session.destroy()
     } else if (fault !== 'silence') {
       this.#reply(stream, fault)
