@@ -109,6 +109,7 @@ export class Line {
     stream.setEncoding('utf8')
     let answered: IncomingHttpHeaders = {}
     let text = ''
+    let isAnswered = false
     stream.on('response', (given) => {
       answered = given
     })
@@ -118,13 +119,15 @@ export class Line {
     })
     stream.on('end', () => {
       const status = Number(answered[':status'])
-      if (status > 0) resolve({ status, headers: answered, body: text })
+      isAnswered = status > 0
+      if (isAnswered) resolve({ status, headers: answered, body: text })
     })
     // What is wrong is seen when it closes.
     stream.on('error', () => {})
     stream.once('close', () => {
       this.#streams--
-      reject(new NoAnswer(stream.rstCode === 0 ? 'CLOSED' : 'RESET', this.#mayHaveArrived(stream)))
+      if (!isAnswered)
+        reject(new NoAnswer(stream.rstCode === 0 ? 'CLOSED' : 'RESET', this.#mayHaveArrived(stream)))
       this.#changed()
     })
     stream.end(body)

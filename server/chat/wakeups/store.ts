@@ -111,22 +111,24 @@ export class WakeUpStore {
   }
 
   /**
-   * Takes one that has not changed since it was read, and puts it off: whoever took it may not live to finish. It counts
-   * as sent until it is known that it was not.
+   * Takes those that have not changed since they were read, and puts them off: whoever took them may not live to finish.
+   * They count as sent until it is known that they were not.
    */
-  async take(wakeUp: WakeUp, nowMs: number, untilMs: number): Promise<TakenWakeUp | undefined> {
-    const [outcome] = outcomesOf(
-      await this.#sql.write([
-        {
+  async take(wakeUps: readonly WakeUp[], nowMs: number, untilMs: number): Promise<TakenWakeUp[]> {
+    if (wakeUps.length === 0) return []
+    const outcomes = outcomesOf(
+      await this.#sql.write(
+        wakeUps.map((wakeUp) => ({
           sql: `UPDATE wake_ups SET attempts = attempts + 1, due_at_ms = $5, ${sentColumn(wakeUp)} = $6,
               version = version + 1
             WHERE ${OF} AND version = $4 RETURNING *`,
           args: [...keyOf(wakeUp), wakeUp.version, untilMs, nowMs],
-        },
-      ]),
+        })),
+      ),
     )
-    const row = outcome!.rows[0]
-    return row && { ...wakeUpOf(row), sentBeforeMs: wakeUp.sentAtMs }
+    return wakeUps.flatMap((wakeUp, index) =>
+      outcomes[index]!.rows.map((row) => ({ ...wakeUpOf(row), sentBeforeMs: wakeUp.sentAtMs })),
+    )
   }
 
   /** It went out. `nextMs`: when it is due again if the device does not come. */
