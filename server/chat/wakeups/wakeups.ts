@@ -176,8 +176,8 @@ export class WakeUps implements Waker {
     const { store, clock } = this.#options
     const free = MAX_UNDER_WAY - this.#underWay.size
     if (free <= 0) return
+    const due = await store.due(clock.nowMs(), free)
     const nowMs = clock.nowMs()
-    const due = await store.due(nowMs, free)
     for (const taken of await store.take(due, nowMs, nowMs + TAKEN_FOR_MS)) this.#track(this.#wake(taken))
     if (due.length === free) this.#lookAgain = this.#underWay.size < MAX_UNDER_WAY
   }
