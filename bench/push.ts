@@ -3,9 +3,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
-import type { PushConfig, Tally } from '../test/push/faulty-providers.ts'
-import { ManyPhones } from '../test/push/many-phones.ts'
 import type { Options } from './options.ts'
 
 export type PushFigures = {
@@ -23,37 +20,16 @@ export type PushFigures = {
   readonly again: number
 }
 
+/** The stand-ins are the tests' own, and nothing here may import those. */
+const PROGRAM = join(import.meta.dirname, '..', 'test', 'push', 'wake-many.ts')
+
 export async function pushFigures({ quick }: Pick<Options, 'quick'>): Promise<PushFigures> {
-  const count = quick ? 10_000 : 100_000
-  const child = fork(join(import.meta.dirname, 'push-providers.ts'), [String(count)])
-  const [config] = (await once(child, 'message')) as [PushConfig]
-  const { context, close } = endless()
-  const phones = await ManyPhones.open(context, config, count)
-  await phones.write()
-  console.log(`${count} phones have something to be woken for`)
-  const cpu = process.cpuUsage()
-  const startMs = performance.now()
-  await phones.wake()
-  const seconds = (performance.now() - startMs) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  const tallied = once(child, 'message')
-  child.send('tally')
-  const [tally] = (await tallied) as [Tally]
-  const wrong = await phones.wrong(tally)
-  await close()
-  const pushes = Object.values(tally.taken).reduce((sum, taken) => sum + taken, 0)
-  const counts = phones.counters.snapshot()
-  return {
-    ...{
-      phones: count,
-      seconds,
-      pushes,
-      wrong,
-      again: pushes - (counts['push.fcm.sent'] ?? 0) - (counts['push.apn.sent'] ?? 0),
-    },
-    ...{ cpuSeconds: (user + system) / 1e6, requests: tally.requests, connections: tally.connections },
-    outcomes: counts,
-  }
+  const child = fork(PROGRAM, [quick ? '10000' : '100000'])
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the benchmark of pushes ended with ${code}`)
+  })
+  const [figures] = await Promise.race([once(child, 'message'), ended])
+  return figures as PushFigures
 }
 
 export function pushTable(figures: PushFigures): string {
@@ -69,14 +45,4 @@ export function pushTable(figures: PushFigures): string {
       ? 'none lost, none doubled'
       : `WRONG: ${wrong.slice(0, 10).join('; ')} … ${wrong.length}`,
   ].join('\n')
-}
-
-/** What tests hand to helpers, for something that is no test. */
-function endless() {
-  const closing: (() => unknown)[] = []
-  const context = { name: 'bench', after: (close: () => unknown) => closing.push(close) }
-  const close = async () => {
-    for (const one of closing) await one()
-  }
-  return { context: context as unknown as TestContext, close }
 }

@@ -1,5 +1,5 @@
 // The providers of the push benchmark, in a process of their own: says how it is reached, and in the end what it took.
-import { FaultyProviders } from '../test/push/faulty-providers.ts'
+import { FaultyProviders } from './faulty-providers.ts'
 
 const providers = await FaultyProviders.open(Number(process.argv[2]), 'bench')
 process.send!(providers.config)
