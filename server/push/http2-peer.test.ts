@@ -66,6 +66,17 @@ test('when a connection ends in the middle, what was not looked at goes to anoth
   assert.equal(echo.connections, 2)
 })
 
+test('when a connection fails, only what it says was not looked at goes to another', async (t) => {
+  const { echo, ask, failed } = await open(t)
+  await ask()
+  echo.faults.push('silence', undefined, 'failing')
+  const [silent, answered, unseen] = names(3).map(ask)
+  const outcomes = Promise.allSettled([silent, answered])
+  assert.equal(await unseen, '2')
+  const [first] = await outcomes
+  failed('RESET', true)(first!.status === 'rejected' && first.reason)
+})
+
 test('what may have arrived is not asked again', async (t) => {
   const { echo, ask, failed } = await open(t)
   for (const fault of ['reset', 'lost'] as const) {

@@ -12,7 +12,7 @@ test(`${PHONES} phones are woken through providers that fail: none is lost, none
   await phones.write()
   await phones.wake()
   const tally = providers.tally()
-  assert.deepEqual(await phones.wrong(tally), [])
+  assert.deepEqual(phones.wrong(tally), [])
   assert.deepEqual(tally.complaints, [])
   assert.deepEqual(tally.looks, [
     '{"aps":{"content-available":1}}',

@@ -26,9 +26,9 @@ export type Reply = {
 /**
  * `refused`: the stream was not looked at (RFC 9113 §8.7). `reset`: it failed before it was taken. `lost`: it was
  * taken, and its answer is lost. `leaving`: the connection ends, and this and later streams were not looked at.
- * `broken`: the connection is gone. `silence`: nothing comes.
+ * `failing`: as `leaving`, by an error. `broken`: the connection is gone. `silence`: nothing comes.
  */
-export type Fault = Reply | 'refused' | 'reset' | 'lost' | 'leaving' | 'broken' | 'silence'
+export type Fault = Reply | 'refused' | 'reset' | 'lost' | 'leaving' | 'failing' | 'broken' | 'silence'
 
 type Connection = {
   lastTaken: number
@@ -172,6 +172,9 @@ export abstract class ProviderStandIn {
       connection.leftAfter = connection.lastTaken
       session.goaway(NGHTTP2_NO_ERROR, connection.lastTaken, Buffer.from('{"reason":"Shutdown"}'))
       setImmediate(() => session.close())
+    } else if (fault === 'failing') {
+      connection.leftAfter = connection.lastTaken
+      session.goaway(NGHTTP2_INTERNAL_ERROR, connection.lastTaken)
     } else if (fault === 'broken') {
       connection.connected = false
       this.uncertain.push(...connection.lately.splice(0))

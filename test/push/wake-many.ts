@@ -25,7 +25,7 @@ async function figuresOf(count: number): Promise<PushFigures> {
   const tallied = once(child, 'message')
   child.send('tally')
   const [tally] = (await tallied) as [Tally]
-  const wrong = await phones.wrong(tally)
+  const wrong = phones.wrong(tally)
   await close()
   const pushes = Object.values(tally.taken).reduce((sum, taken) => sum + taken, 0)
   const counts = phones.counters.snapshot()
