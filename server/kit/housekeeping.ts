@@ -4,8 +4,9 @@ import type { Clock, Timer } from './clock.ts'
 export type Round = (closing: AbortSignal) => Promise<unknown>
 
 /**
- * What a service does again and again. A piece of work has one round at a time: while one runs, what falls due falls
- * out. A round that fails is a bug, and the next one comes all the same. Nothing runs any more after `close`.
+ * What a service does again and again. A piece of work has one round at a time: what falls due while one runs, however
+ * often, is one more round right after it. A round that fails is a bug, and the next one comes all the same. Nothing
+ * begins any more after `close`.
  */
 export class Housekeeping {
   readonly #clock: Clock
@@ -22,12 +23,15 @@ export class Housekeeping {
   /** `name` is for the log: `profiles.sweep`. The first round comes after the first interval. */
   every(intervalMs: number, name: string, round: Round): void {
     let isRunning = false
+    let isDue = false
     const begin = () => {
+      isDue = isRunning
       if (isRunning) return
       isRunning = true
       const running = this.#run(name, round).finally(() => {
         isRunning = false
         this.#running.delete(running)
+        if (isDue && !this.#closing.signal.aborted) begin()
       })
       this.#running.add(running)
     }
