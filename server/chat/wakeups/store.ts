@@ -131,6 +131,17 @@ export class WakeUpStore {
     )
   }
 
+  /** Puts off what is under way still. */
+  async hold(wakeUps: readonly WakeUp[], untilMs: number): Promise<void> {
+    if (wakeUps.length === 0) return
+    await this.#sql.write(
+      wakeUps.map((wakeUp) => ({
+        sql: `UPDATE wake_ups SET due_at_ms = $5 WHERE ${OF} AND version = $4`,
+        args: [...keyOf(wakeUp), wakeUp.version, untilMs],
+      })),
+    )
+  }
+
   /** It went out. `nextMs`: when it is due again if the device does not come. */
   async sent(wakeUp: WakeUp, nextMs: number | undefined): Promise<void> {
     await this.#sql.write([

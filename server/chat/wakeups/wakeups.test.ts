@@ -215,6 +215,23 @@ test('a provider that is down for a day is asked every ten minutes, and nothing 
   assert.ok(gateway.taken().length >= 1)
 })
 
+test('a push that takes longer than it should is not begun again beside itself', async (t) => {
+  const { rules, phone, pass, gateway, wakeUps, clock } = await open(t)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  gateway.gate = promise
+  await send(rules, { to: await phone(), timestampMs: 1 })
+  while (gateway.pushes.length === 0) await rules.sql.idle()
+  for (let minute = 0; minute < 5; minute++) {
+    clock.advance(MINUTE_MS)
+    for (let turn = 0; turn < 5; turn++) await rules.sql.idle()
+  }
+  assert.equal(gateway.taken().length, 1)
+  resolve()
+  await wakeUps.idle()
+  await pass(MINUTE_MS)
+  assert.equal(gateway.taken().length, 1, 'its second push')
+})
+
 test('a token that nobody has any more is forgotten', async (t) => {
   const { write, pass, gateway, phone } = await open(t)
   gateway.answers.push({ kind: 'unregistered' })

@@ -45,9 +45,14 @@ type DeviceLife = Pick<WakeUp, 'aci' | 'deviceId' | 'deviceCreatedAtMs'>
 /** A device that can be woken. */
 type Sleeper = { readonly device: Device; readonly to: PushAddress; readonly queue: Queue }
 
+const nameOf = ({ aci, deviceId, deviceCreatedAtMs }: DeviceLife): string =>
+  `${aci}.${deviceId}.${deviceCreatedAtMs}`
+
 export class WakeUps implements Waker {
   readonly #options: WakeUpsOptions
   readonly #underWay = new Set<Promise<void>>()
+  /** Devices with a push under way, and the version that it is for. */
+  readonly #held = new Map<string, number>()
   #timer: Timer | undefined
   /** Looks for what is due; another look follows if somebody asked for it meanwhile. */
   #looking: Promise<void> | undefined
@@ -178,8 +183,23 @@ export class WakeUps implements Waker {
     if (free <= 0) return
     const due = await store.due(clock.nowMs(), free)
     const nowMs = clock.nowMs()
-    for (const taken of await store.take(due, nowMs, nowMs + TAKEN_FOR_MS)) this.#track(this.#wake(taken))
+    const untilMs = nowMs + TAKEN_FOR_MS
+    const [held, others] = [due.filter((one) => this.#holds(one)), due.filter((one) => !this.#holds(one))]
+    await store.hold(held, untilMs)
+    for (const taken of await store.take(others, nowMs, untilMs)) this.#track(this.#inHand(taken))
     if (due.length === free) this.#lookAgain = this.#underWay.size < MAX_UNDER_WAY
+  }
+
+  /** Somebody may ask for longer than a push is taken for: we know that we are not dead. */
+  #holds(wakeUp: WakeUp): boolean {
+    return this.#held.get(nameOf(wakeUp)) === wakeUp.version
+  }
+
+  async #inHand(wakeUp: TakenWakeUp): Promise<void> {
+    this.#held.set(nameOf(wakeUp), wakeUp.version)
+    await this.#wake(wakeUp).finally(() => {
+      if (this.#holds(wakeUp)) this.#held.delete(nameOf(wakeUp))
+    })
   }
 
   #track(work: Promise<void>): void {
