@@ -43,12 +43,11 @@ export class FileCalls {
   ): Promise<FileAnswer> {
     const { pathname, search } = new URL(target, this.origin)
     const asked = this.request(`${this.origin}${pathname}${search}`, { method, headers, agent: this.agent })
-    asked.once('socket', (socket) => {
-      this.cipher ??= 'getCipher' in socket ? (socket as TLSSocket).getCipher()?.standardName : undefined
-    })
     const answered = once(asked, 'response') as Promise<[IncomingMessage]>
     await Promise.race([send(asked, body), answered])
     const [answer] = await answered
+    const { socket } = answer
+    this.cipher ??= 'getCipher' in socket ? (socket as TLSSocket).getCipher()?.standardName : undefined
     let bytes = 0
     answer.on('data', (chunk: Buffer) => {
       bytes += chunk.length
