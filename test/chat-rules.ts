@@ -30,7 +30,7 @@ import type { PushGateway } from '../server/kit/push-gateway.ts'
 import { type Random, SeededRandom } from '../server/kit/random.ts'
 import { UploadKeyRing } from '../server/kit/upload-keys.ts'
 import { openChatStorage } from './chat-storage.ts'
-import { freshEngine, type OpenEngine } from './engines.ts'
+import { beforeClosing, freshEngine, type OpenEngine } from './engines.ts'
 import { WatchedSql } from './watched-sql.ts'
 
 export type RulesOptions = {
@@ -108,9 +108,6 @@ const PLENTY = { diskBytes: Number.MAX_SAFE_INTEGER, memoryBytes: Number.MAX_SAF
 /** A server of its own for one test, whose bugs fail it. */
 export async function openRules(t: TestContext, options: RulesOptions = {}) {
   const bugs: unknown[] = []
-  let ending: () => Promise<void> = async () => {}
-  // Before the hook that closes the storage, so that no round of housekeeping is left without one.
-  t.after(() => ending())
   const open = options.engine ?? (await freshEngine('sqlite', t))
   const sql = new WatchedSql(await openChatStorage(open!))
   const clock = new ManualClock()
@@ -135,7 +132,7 @@ export async function openRules(t: TestContext, options: RulesOptions = {}) {
     ownUrl: () => 'https://own',
     measureRoom: options.measureRoom ?? (async () => PLENTY),
   })
-  ending = () => rules.close()
+  beforeClosing(t, () => rules.close())
   t.after(() => {
     if (bugs.length > 0) throw new AggregateError(bugs, 'the rules met bugs of their own')
   })

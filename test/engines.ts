@@ -28,10 +28,20 @@ export function forEachEngine(name: string, run: (open: OpenEngine, t: TestConte
     })
 }
 
+/** Hooks of a test run in the order in which they were made, and the database is there before its users. */
+const users = new WeakMap<TestContext, (() => Promise<void>)[]>()
+/** Ends somebody who uses the test's database before that is closed. */
+export function beforeClosing(t: TestContext, end: () => Promise<void>): void {
+  users.set(t, [...(users.get(t) ?? []), end])
+}
+
 /** An empty database that lives as long as the test, or nothing if the engine is not installed. */
 export async function freshEngine(engine: EngineName, t: TestContext): Promise<OpenEngine | undefined> {
   const opened: Sql[] = []
-  t.after(() => Promise.all(opened.map((sql) => sql.close())))
+  t.after(async () => {
+    for (const end of users.get(t)?.splice(0) ?? []) await end()
+    await Promise.all(opened.map((sql) => sql.close()))
+  })
   const config = engine === 'sqlite' ? await freshSqlite(t) : await freshPostgres()
   if (!config) return undefined
   return async () => {
